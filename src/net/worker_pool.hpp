@@ -1,0 +1,102 @@
+// Where blocking calls go (SQLite, Connector/C++, password hashes): a bounded pool, awaited from a reactor.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <condition_variable>
+#include <exception>
+#include <expected>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+
+#include "net/task.hpp"
+
+namespace gatehouse::net {
+
+/// A fixed number of threads with a bounded queue. Thread-safe. A call that is under way comes back to its reactor, so
+/// `stop` before the reactors are destroyed.
+class WorkerPool {
+ public:
+  struct QueueFull {};
+
+  /// `threads` at least 1; at most `max_pending` calls wait or run at once.
+  WorkerPool(std::size_t threads, std::size_t max_pending) : max_pending_(max_pending), pool_(threads) {}
+  ~WorkerPool() { stop(); }
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Runs `call`, which returns a value, on a pool thread and resumes the caller on its own executor. What the call
+  /// throws is thrown there. Returns QueueFull at once, without running it, when max_pending calls are under way or the
+  /// pool has stopped.
+  template <typename Call>
+  [[nodiscard]] Task<std::expected<std::invoke_result_t<Call&>, QueueFull>> run(Call call) {
+    if (!enter()) co_return std::unexpected(QueueFull{});
+    Outcome<std::invoke_result_t<Call&>> outcome;
+    const auto executor = co_await asio::this_coro::executor;
+    const auto initiate = [this, &call, &outcome, executor](auto&& handler) {
+      // The handler owns this coroutine, and so the outcome: it travels to the pool and back and is never shared.
+      asio::post(pool_, [this, &call, &outcome, executor, handler = std::move(handler)]() mutable {
+        outcome.take(call);
+        leave();
+        asio::post(executor, std::move(handler));
+      });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
+    if (outcome.thrown) std::rethrow_exception(outcome.thrown);
+    co_return std::move(*outcome.value);
+  }
+
+  /// Takes no more calls, waits for those under way and joins the threads. Not from a call.
+  void stop() {
+    {
+      std::unique_lock lock(mutex_);
+      is_stopped_ = true;
+      is_empty_.wait(lock, [this] { return pending_ == 0; });
+    }
+    pool_.join();
+  }
+
+ private:
+  template <typename Value>
+  struct Outcome {
+    std::optional<Value> value;
+    std::exception_ptr thrown;
+
+    template <typename Call>
+    void take(Call& call) noexcept {
+      try {
+        value.emplace(std::invoke(call));
+      } catch (...) {  // belongs to the caller, and would end the process here
+        thrown = std::current_exception();
+      }
+    }
+  };
+
+  [[nodiscard]] bool enter() {
+    const std::lock_guard lock(mutex_);
+    if (is_stopped_ || pending_ >= max_pending_) return false;
+    ++pending_;
+    return true;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    if (--pending_ == 0) is_empty_.notify_all();
+  }
+
+  const std::size_t max_pending_;
+  std::mutex mutex_;
+  std::condition_variable is_empty_;
+  std::size_t pending_ = 0;  // guarded by mutex_
+  bool is_stopped_ = false;  // guarded by mutex_
+  asio::thread_pool pool_;   // last: its threads use the others
+};
+
+}  // namespace gatehouse::net
