@@ -1,0 +1,60 @@
+// Programs and applications behind us, by name.
+#include "config/read.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+constexpr std::size_t kMostProcesses = 4096;
+
+void read_cgi(Section section, CgiDownstream& cgi) {
+  section.file("root", cgi.root);
+  section.file("program", cgi.program);
+  section.duration("timeout", cgi.timeout);
+  section.number("max_processes", cgi.max_processes, {.least = 1, .most = kMostProcesses});
+  section.size("max_body", cgi.max_body);
+  section.text_map("env", cgi.env, check_variable);
+  section.refuse_unknown();
+  if (cgi.root.empty() == cgi.program.empty()) {
+    section.reading().problem_at(section.path(),
+                                 "needs exactly one of root and program; allowed: root (a folder of "
+                                 "programs) or program (one program for every path)");
+  }
+}
+
+void read_fastcgi(Section section, FastCgiDownstream& fastcgi) {
+  section.required_text("address", fastcgi.address, check_connect, "unix:PATH or tcp:HOST:PORT");
+  fastcgi.address = section.reading().absolute_address(fastcgi.address);
+  section.file("root", fastcgi.root);
+  section.text("index", fastcgi.index, check_file_name);
+  section.duration("timeout", fastcgi.timeout);
+  section.size("max_body", fastcgi.max_body);
+  section.flag("allow_x_accel", fastcgi.allow_x_accel);
+  section.refuse_unknown();
+}
+
+Downstream read_downstream(Section& section) {
+  Downstream downstream;
+  if (!section.is_map()) return downstream;
+  const bool has_cgi = section.has("cgi");
+  const bool has_fastcgi = section.has("fastcgi");
+  if (has_cgi) read_cgi(section.section("cgi"), downstream.emplace<CgiDownstream>());
+  if (has_fastcgi) read_fastcgi(section.section("fastcgi"), downstream.emplace<FastCgiDownstream>());
+  if (has_cgi == has_fastcgi) {
+    section.reading().problem_at(section.path(), "needs exactly one kind; allowed: cgi or fastcgi");
+  }
+  section.refuse_unknown();
+  return downstream;
+}
+
+}  // namespace
+
+void read_downstreams(Section& root, std::map<std::string, Downstream>& downstreams) {
+  for (Section& section : root.sections_of_map("downstreams")) {
+    if (auto wrong = check_downstream_name(section.name()))
+      section.reading().problem_at(section.path(), std::move(*wrong));
+    // Also a faulty one has its name from here on, so that the routes that name it are not faulty too.
+    downstreams.insert_or_assign(section.name(), read_downstream(section));
+  }
+}
+
+}  // namespace gatehouse::config
