@@ -14,7 +14,6 @@
 #include <expected>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <type_traits>
 
 #include "net/task.hpp"
@@ -39,19 +38,20 @@ class WorkerPool {
   template <typename Call>
   [[nodiscard]] Task<std::expected<std::invoke_result_t<Call&>, QueueFull>> run(Call call) {
     if (!enter()) co_return std::unexpected(QueueFull{});
-    Outcome<std::invoke_result_t<Call&>> outcome;
+    Outcome<std::invoke_result_t<Call&>> outcome{std::unexpect, nullptr};
     const auto executor = co_await asio::this_coro::executor;
     const auto initiate = [this, &call, &outcome, executor](auto&& handler) {
       // The handler owns this coroutine, and so the outcome: it travels to the pool and back and is never shared.
-      asio::post(pool_, [this, &call, &outcome, executor, handler = std::move(handler)]() mutable {
-        outcome.take(call);
-        leave();
-        asio::post(executor, std::move(handler));
-      });
+      asio::post(pool_,
+                 [this, &call, &outcome, executor, handler = std::forward<decltype(handler)>(handler)]() mutable {
+                   take(outcome, call);
+                   leave();
+                   asio::post(executor, std::move(handler));
+                 });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
-    if (outcome.thrown) std::rethrow_exception(outcome.thrown);
-    co_return std::move(*outcome.value);
+    if (!outcome) std::rethrow_exception(outcome.error());
+    co_return std::move(*outcome);
   }
 
   /// Takes no more calls, waits for those under way and joins the threads. Not from a call.
@@ -66,19 +66,16 @@ class WorkerPool {
 
  private:
   template <typename Value>
-  struct Outcome {
-    std::optional<Value> value;
-    std::exception_ptr thrown;
+  using Outcome = std::expected<Value, std::exception_ptr>;
 
-    template <typename Call>
-    void take(Call& call) noexcept {
-      try {
-        value.emplace(std::invoke(call));
-      } catch (...) {  // belongs to the caller, and would end the process here
-        thrown = std::current_exception();
-      }
+  template <typename Value, typename Call>
+  static void take(Outcome<Value>& outcome, Call& call) noexcept {
+    try {
+      outcome = std::invoke(call);
+    } catch (...) {  // belongs to the caller, and would end the process here
+      outcome = std::unexpected(std::current_exception());
     }
-  };
+  }
 
   [[nodiscard]] bool enter() {
     const std::lock_guard lock(mutex_);
