@@ -1,0 +1,98 @@
+// STRICT tables: a column that an administrator adds says what it holds, and a wrong value is refused when it is
+// written, not found when it is read. Times are Unix milliseconds.
+#include "store/sqlite/migrations.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace gatehouse::store::sqlite {
+namespace {
+
+// created_at is indexed for max_lifetime: pruning must not read the whole table while it holds the writer's lock.
+// No CREATE … IF NOT EXISTS: a table of that name that is not ours (Lucia's, say) must stop us.
+constexpr const char* kVersion1[] = {
+    R"(CREATE TABLE "{user}" (
+         id TEXT NOT NULL PRIMARY KEY,
+         username TEXT NOT NULL UNIQUE,
+         name TEXT NOT NULL DEFAULT '',
+         email TEXT NOT NULL DEFAULT '',
+         roles TEXT NOT NULL DEFAULT '',
+         disabled INTEGER NOT NULL DEFAULT 0 CHECK (disabled IN (0, 1)),
+         created_at INTEGER NOT NULL
+       ) STRICT)",
+    R"(CREATE TABLE "{key}" (
+         id TEXT NOT NULL PRIMARY KEY,
+         user_id TEXT NOT NULL REFERENCES "{user}" (id),
+         hashed_password TEXT
+       ) STRICT)",
+    R"(CREATE INDEX "{key}_user_id" ON "{key}" (user_id))",
+    R"(CREATE TABLE "{session}" (
+         id TEXT NOT NULL PRIMARY KEY,
+         user_id TEXT NOT NULL REFERENCES "{user}" (id),
+         active_expires INTEGER NOT NULL,
+         idle_expires INTEGER NOT NULL,
+         created_at INTEGER NOT NULL,
+         family TEXT NOT NULL,
+         parent TEXT,
+         last_used_at INTEGER NOT NULL,
+         address TEXT NOT NULL DEFAULT '',
+         device TEXT NOT NULL DEFAULT ''
+       ) STRICT)",
+    R"(CREATE INDEX "{session}_user_id" ON "{session}" (user_id))",
+    R"(CREATE INDEX "{session}_family" ON "{session}" (family))",
+    R"(CREATE INDEX "{session}_idle_expires" ON "{session}" (idle_expires))",
+    R"(CREATE INDEX "{session}_created_at" ON "{session}" (created_at))",
+    R"(CREATE TABLE rotated_session (
+         id TEXT NOT NULL PRIMARY KEY,
+         family TEXT NOT NULL,
+         nonce BLOB NOT NULL CHECK (length(nonce) = 32),
+         idle_expires INTEGER NOT NULL,
+         rotated_at INTEGER NOT NULL,
+         successor_seen_at INTEGER
+       ) STRICT)",
+    "CREATE INDEX rotated_session_family ON rotated_session (family)",
+    "CREATE INDEX rotated_session_idle_expires ON rotated_session (idle_expires)",
+    "CREATE TABLE gatehouse_schema (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
+};
+
+// SQLite compares names of tables without case, and so do we here.
+constexpr const char* kCountTables =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN"
+    " (?1, ?2, ?3, 'rotated_session', 'gatehouse_schema')";
+constexpr std::int64_t kTables = 5;
+
+}  // namespace
+
+std::vector<Migration> migrations(const TableNames& tables) {
+  Migration first{1, {}};
+  for (const char* statement : kVersion1) {
+    first.statements.push_back(fmt::format(fmt::runtime(statement), fmt::arg("user", tables.user),
+                                           fmt::arg("key", tables.key), fmt::arg("session", tables.session)));
+  }
+  return {std::move(first)};
+}
+
+SqliteResult<int> schema_version(Connection& database, const TableNames& tables) {
+  auto count = select_one(database, kCountTables, {tables.user, tables.key, tables.session},
+                          [](const Row& row) { return row.integer(0); });
+  if (!count) return std::unexpected(std::move(count.error()));
+  if (*count != kTables) return 0;
+  auto version = select_one(database, "SELECT coalesce(max(version), 0) FROM gatehouse_schema", {},
+                            [](const Row& row) { return row.integer(0); });
+  if (!version) return std::unexpected(std::move(version.error()));
+  return static_cast<int>(version->value_or(0));
+}
+
+SqliteResult<void> apply(Connection& database, const Migration& step) {
+  for (const std::string& statement : step.statements) {
+    auto done = database.run(statement);
+    if (!done) return std::unexpected(std::move(done.error()));
+  }
+  auto noted = database.run("INSERT INTO gatehouse_schema (version, applied_at) VALUES (?1, unixepoch() * 1000)",
+                            {std::int64_t{step.version}});
+  if (!noted) return std::unexpected(std::move(noted.error()));
+  return {};
+}
+
+}  // namespace gatehouse::store::sqlite
