@@ -1,0 +1,419 @@
+#include "cgi/environment.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <string_view>
+
+#include "http/negotiation.hpp"
+#include "http/origin.hpp"
+
+namespace gatehouse::cgi {
+namespace {
+
+using std::string_view_literals::operator""sv;
+
+template <std::size_t N>
+bool is_one_of(std::string_view name, const std::array<std::string_view, N>& names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+bool is_upper(char byte) {
+  return byte >= 'A' && byte <= 'Z';
+}
+
+bool is_lower(char byte) {
+  return byte >= 'a' && byte <= 'z';
+}
+
+bool is_control(char byte) {
+  const auto value = static_cast<unsigned char>(byte);
+  return (value < 0x20 && byte != '\t') || value == 0x7f;
+}
+
+// A name that every language reads as we do: PHP makes '_' of '.', ' ' and '[' and cuts at NUL, so that "REMOTE.USER"
+// would come out as REMOTE_USER there.
+bool is_plain_name(std::string_view name) {
+  const auto is_plain = [](char byte) { return is_upper(byte) || is_digit(byte) || byte == '_'; };
+  return !name.empty() && std::ranges::all_of(name, is_plain);
+}
+
+// RFC 9110 section 5.6.2.
+bool is_token(std::string_view text) {
+  const auto is_token_byte = [](char byte) {
+    return is_digit(byte) || is_upper(byte) || is_lower(byte) || "!#$%&'*+-.^_`|~"sv.contains(byte);
+  };
+  return !text.empty() && std::ranges::all_of(text, is_token_byte);
+}
+
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// ---- Meta-variables to a request ----
+
+enum class Doubling {
+  ignored,      // not a name that we read, or one that is never believed
+  last_counts,  // the front server's word after the client's: php-fpm's rule
+  cookies,      // RFC 6265 section 5.4: one list
+  must_agree,   // what decisions hang on: two answers are none
+  list,         // RFC 9110 section 5.3
+};
+
+constexpr std::array kRead{"REQUEST_METHOD"sv, "REQUEST_URI"sv,     "QUERY_STRING"sv,  "SCRIPT_NAME"sv,
+                           "PATH_INFO"sv,      "REQUEST_SCHEME"sv,  "HTTPS"sv,         "SERVER_NAME"sv,
+                           "SERVER_ADDR"sv,    "SERVER_PORT"sv,     "REMOTE_ADDR"sv,   "CONTENT_TYPE"sv,
+                           "REMOTE_PORT"sv,    "SERVER_PROTOCOL"sv, "CONTENT_LENGTH"sv};
+
+// HTTP_PROXY would be a program's outgoing proxy; an Authorization header that we did not check would pass for one
+// that we did; the HTTP_ twins of CONTENT_* may differ from what the front server framed the body by.
+constexpr std::array kNeverBelieved{"HTTP_"sv, "HTTP_PROXY"sv, "HTTP_AUTHORIZATION"sv, "HTTP_CONTENT_LENGTH"sv,
+                                    "HTTP_CONTENT_TYPE"sv};
+
+Doubling doubling_of(std::string_view name) {
+  if (is_one_of(name, kNeverBelieved)) return Doubling::ignored;
+  if (name.starts_with("GATEHOUSE_") || name == "HTTP_ORIGIN" || name.starts_with("HTTP_SEC_FETCH_")) {
+    return Doubling::must_agree;
+  }
+  if (name == "HTTP_COOKIE") return Doubling::cookies;
+  if (name == "HTTP_HOST" || is_one_of(name, kRead)) return Doubling::last_counts;
+  return name.starts_with("HTTP_") ? Doubling::list : Doubling::ignored;
+}
+
+void append_part(std::string& list, std::string_view separator, std::string_view part) {
+  if (!list.empty() && !part.empty()) list += separator;
+  list += part;
+}
+
+// The variables that count, each name once.
+class MetaVariables {
+ public:
+  // Fails with the reason.
+  static std::expected<MetaVariables, std::string> of(const Variables& variables) {
+    MetaVariables all;
+    for (const auto& [name, value] : variables) {
+      if (!is_plain_name(name)) continue;
+      const auto doubling = doubling_of(name);
+      if (doubling == Doubling::ignored) continue;
+      if (std::ranges::any_of(value, is_control)) return std::unexpected(short_name(name) + " has a control byte");
+      if (!all.take(name, value, doubling)) return std::unexpected(short_name(name) + " is there twice and differs");
+    }
+    return all;
+  }
+
+  [[nodiscard]] bool has(std::string_view name) const { return values_.contains(name); }
+  [[nodiscard]] std::string_view get(std::string_view name) const {
+    const auto at = values_.find(name);
+    return at == values_.end() ? std::string_view() : at->second;
+  }
+  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& all() const { return values_; }
+
+ private:
+  static std::string short_name(const std::string& name) { return name.substr(0, 100); }
+
+  // False if it contradicts what is there.
+  bool take(const std::string& name, const std::string& value, Doubling doubling) {
+    const auto [at, is_first] = values_.try_emplace(name, value);
+    if (is_first) return true;
+    switch (doubling) {
+      case Doubling::ignored: break;
+      case Doubling::last_counts: at->second = value; break;
+      case Doubling::cookies: append_part(at->second, "; ", value); break;
+      case Doubling::must_agree: return at->second == value;
+      case Doubling::list: append_part(at->second, ", ", value); break;
+    }
+    return true;
+  }
+
+  std::map<std::string, std::string, std::less<>> values_;
+};
+
+// "HTTP_X_FORWARDED_FOR" → "x-forwarded-for".
+std::string header_name(std::string_view variable) {
+  std::string name(variable.substr("HTTP_"sv.size()));
+  for (char& byte : name) {
+    if (byte == '_') byte = '-';
+    if (is_upper(byte)) byte = static_cast<char>(byte - 'A' + 'a');
+  }
+  return name;
+}
+
+http::Headers headers_of(const MetaVariables& variables) {
+  http::Headers headers;
+  for (const auto& [name, value] : variables.all()) {
+    if (name.starts_with("HTTP_")) headers.add(header_name(name), value);
+  }
+  return headers;
+}
+
+std::string_view query_of_uri(std::string_view uri) {
+  return http::split_target(uri).query;
+}
+
+// A front server that gives the path by itself gives the query beside it; REQUEST_URI carries both.
+std::string_view query_of(const MetaVariables& variables, bool path_is_from_uri) {
+  const auto uri = variables.get("REQUEST_URI");
+  if (path_is_from_uri && uri.contains('?')) return query_of_uri(uri);
+  if (variables.has("QUERY_STRING")) return variables.get("QUERY_STRING");
+  return query_of_uri(uri);
+}
+
+std::expected<http::Path, std::string> named(std::string_view variable,
+                                             std::expected<http::Path, http::PathProblem> path) {
+  if (path) return std::move(*path);
+  return std::unexpected(std::string(variable) + ": " + std::string(http::describe(path.error())));
+}
+
+// An empty GATEHOUSE_PATH is a mistake of the front server's configuration, and no leave to take REQUEST_URI instead:
+// behind a rewrite that is another path.
+std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, bool is_mounted) {
+  if (variables.has("GATEHOUSE_PATH")) {
+    return named("GATEHOUSE_PATH", http::Path::from_decoded(variables.get("GATEHOUSE_PATH")));
+  }
+  if (is_mounted) {
+    const auto info = variables.get("PATH_INFO");
+    return named("PATH_INFO", http::Path::from_decoded(info.empty() ? "/"sv : info));
+  }
+  if (variables.get("REQUEST_URI").empty()) return std::unexpected("no path is known");
+  return named("REQUEST_URI", http::Path::parse(http::split_target(variables.get("REQUEST_URI")).path));
+}
+
+// Escaped, because it stands in front of links and in Location headers; normalised, so that it never begins with "//".
+std::expected<std::string, std::string> mount_of(const MetaVariables& variables) {
+  const auto script_name = variables.get("SCRIPT_NAME");
+  if (script_name.empty()) return std::string();
+  const auto path = named("SCRIPT_NAME", http::Path::from_decoded(script_name));
+  if (!path) return std::unexpected(path.error());
+  auto mount = path->escaped();
+  if (mount.ends_with('/')) mount.pop_back();
+  return mount;
+}
+
+// mod_setenvif sites set HTTPS=on behind a TLS proxy while Apache's own REQUEST_SCHEME stays http.
+std::string scheme_of(const MetaVariables& variables) {
+  const auto https = http::to_lower(variables.get("HTTPS"));
+  const bool is_secure = https == "on" || https == "1" || http::to_lower(variables.get("REQUEST_SCHEME")) == "https";
+  return is_secure ? "https" : "http";
+}
+
+void copy_connection(const MetaVariables& variables, http::Request& request) {
+  request.scheme = scheme_of(variables);
+  request.host = variables.get("HTTP_HOST");
+  request.server_name = variables.get("SERVER_NAME");
+  request.server_addr = variables.get("SERVER_ADDR");
+  request.server_port = parse_number<std::uint16_t>(variables.get("SERVER_PORT")).value_or(0);
+  if (const auto protocol = variables.get("SERVER_PROTOCOL"); !protocol.empty()) request.server_protocol = protocol;
+  request.remote_addr = variables.get("REMOTE_ADDR");
+  request.remote_port = variables.get("REMOTE_PORT");
+}
+
+// Fails with the reason.
+std::expected<void, std::string> read_target(const MetaVariables& variables, bool is_mounted, http::Request& request) {
+  auto path = decided_path(variables, is_mounted);
+  if (!path) return std::unexpected(path.error());
+  request.path = std::move(*path);
+  request.query = query_of(variables, !variables.has("GATEHOUSE_PATH") && !is_mounted);
+  request.endpoint_path = variables.get(is_mounted ? "PATH_INFO" : "SCRIPT_NAME");
+  if (!is_mounted) return {};
+  auto mount = mount_of(variables);
+  if (!mount) return std::unexpected(mount.error());
+  request.mount = std::move(*mount);
+  return {};
+}
+
+// An empty CONTENT_LENGTH is what nginx sends where there is none.
+std::expected<void, std::string> read_body_description(const MetaVariables& variables, http::Request& request) {
+  request.content_type = variables.get("CONTENT_TYPE");
+  const auto length = variables.get("CONTENT_LENGTH");
+  if (length.empty()) return {};
+  request.content_length = parse_number<std::uint64_t>(length);
+  if (!request.content_length) return std::unexpected("CONTENT_LENGTH is not a number");
+  return {};
+}
+
+std::expected<http::Request, std::string> read(const Variables& raw, const ReadOptions& options) {
+  const auto variables = MetaVariables::of(raw);
+  if (!variables) return std::unexpected(variables.error());
+  http::Request request;
+  request.id = options.request_id;
+  request.method = variables->get("REQUEST_METHOD");
+  if (!is_token(request.method)) return std::unexpected("REQUEST_METHOD is missing or not a token");
+  const bool is_mounted = options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1";
+  if (auto target = read_target(*variables, is_mounted, request); !target) return std::unexpected(target.error());
+  if (auto body = read_body_description(*variables, request); !body) return std::unexpected(body.error());
+  copy_connection(*variables, request);
+  request.headers = headers_of(*variables);
+  return request;
+}
+
+// Of the variables as they came: a refusal, too, is shown in the form that the visitor reads.
+bool accepts_html(const Variables& variables) {
+  std::string accept;
+  for (const auto& [name, value] : variables) {
+    if (name == "HTTP_ACCEPT") append_part(accept, ", ", value);
+  }
+  return http::prefers_html(accept);
+}
+
+// ---- A request to a script's environment ----
+
+constexpr std::array kNeverSet{"HTTP_PROXY"sv,        "HTTP_AUTHORIZATION"sv,   "HTTP_CONTENT_LENGTH"sv,
+                               "HTTP_CONTENT_TYPE"sv, "HTTP_REDIRECT_STATUS"sv, "PHP_VALUE"sv,
+                               "PHP_ADMIN_VALUE"sv};
+
+bool is_never_set(std::string_view name) {
+  return name.starts_with("LD_") || is_one_of(name, kNeverSet);
+}
+
+// The variable that a header becomes, in the reading of whoever reads most into a name (PHP): cut at NUL, everything
+// but letters and digits an underscore.
+std::string variable_name(std::string_view header) {
+  std::string name = "HTTP_";
+  for (const char byte : header.substr(0, header.find('\0'))) {
+    if (is_lower(byte)) {
+      name += static_cast<char>(byte - 'a' + 'A');
+    } else {
+      name += is_upper(byte) || is_digit(byte) ? byte : '_';
+    }
+  }
+  return name;
+}
+
+class Environment {
+ public:
+  void set(std::string name, std::string_view value) {
+    const bool fits = !name.empty() && !name.contains('=') && !name.contains('\0') && !value.contains('\0');
+    if (fits && !is_never_set(name)) values_.insert_or_assign(std::move(name), std::string(value));
+  }
+  void set_unless_empty(std::string name, std::string_view value) {
+    if (!value.empty()) set(std::move(name), value);
+  }
+  // Adds a header of the client's; several fields of one variable become one list.
+  void add_header(const http::Header& header) {
+    const auto name = variable_name(header.name);
+    const auto at = values_.find(name);
+    if (at == values_.end()) return set(name, header.value);
+    auto list = at->second;
+    append_part(list, name == "HTTP_COOKIE" ? "; " : ", ", header.value);
+    set(name, list);
+  }
+
+  [[nodiscard]] std::vector<std::string> lines() const {
+    std::vector<std::string> lines;
+    lines.reserve(values_.size());
+    for (const auto& [name, value] : values_) lines.emplace_back(name).append("=").append(value);
+    return lines;
+  }
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+// Read from environ: getenv is no better, and its thread-safety is the same (we never write the environment).
+void inherit(Environment& environment) {
+  static constexpr std::array kInherited{"PATH"sv, "LANG"sv, "LC_ALL"sv, "TZ"sv};
+  environment.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; std::advance(entry, 1)) {
+    const std::string_view line(*entry);
+    const auto equals = std::min(line.find('='), line.size());
+    if (equals < line.size() && is_one_of(line.substr(0, equals), kInherited)) {
+      environment.set(std::string(line.substr(0, equals)), line.substr(equals + 1));
+    }
+  }
+}
+
+void add_client_headers(const http::Request& request, Environment& environment) {
+  for (const auto& header : request.headers.fields()) {
+    if (!http::equals_ignoring_case(header.name, "host")) environment.add_header(header);
+  }
+  environment.set_unless_empty("HTTP_HOST", request.host);
+}
+
+void add_connection(const http::Request& request, Environment& environment) {
+  const bool is_secure = request.scheme == "https";
+  const int default_port = is_secure ? 443 : 80;
+  environment.set("GATEWAY_INTERFACE", "CGI/1.1");
+  environment.set("SERVER_SOFTWARE", "Gatehouse");
+  environment.set("SERVER_PROTOCOL", request.server_protocol);
+  // A catch-all server block of nginx has no name; RFC 3875 section 4.1.14 wants one always.
+  environment.set("SERVER_NAME",
+                  request.server_name.empty() ? http::host_without_port(request.host) : request.server_name);
+  environment.set("SERVER_PORT", std::to_string(request.server_port == 0 ? default_port : int{request.server_port}));
+  environment.set_unless_empty("SERVER_ADDR", request.server_addr);
+  environment.set("REMOTE_ADDR", request.remote_addr);
+  environment.set_unless_empty("REMOTE_PORT", request.remote_port);
+  environment.set("REQUEST_SCHEME", request.scheme);
+  if (is_secure) environment.set("HTTPS", "on");
+  // php-cgi refuses to run without it.
+  environment.set("REDIRECT_STATUS", "200");
+}
+
+// The prefix we are mounted below, decoded again as SCRIPT_NAME is.
+std::string decoded_mount(const http::Request& request) {
+  if (request.mount.empty()) return {};
+  const auto path = http::Path::parse(request.mount);
+  return path ? path->text() : request.mount;
+}
+
+void add_target(const http::Request& request, const Script& script, Environment& environment) {
+  auto uri = request.mount + request.path.escaped();
+  if (!request.query.empty()) uri += "?" + request.query;
+  environment.set("REQUEST_METHOD", request.method);
+  environment.set("REQUEST_URI", uri);
+  environment.set("QUERY_STRING", request.query);
+  environment.set("SCRIPT_FILENAME", script.filename);
+  environment.set("SCRIPT_NAME", decoded_mount(request) + script.script_name);
+  environment.set_unless_empty("PATH_INFO", script.path_info);
+  if (script.root.empty()) return;
+  environment.set("DOCUMENT_ROOT", script.root);
+  if (!script.path_info.empty()) environment.set("PATH_TRANSLATED", script.root + script.path_info);
+}
+
+// A chunked body has a type and no length: the script reads to the end.
+void add_body_description(const http::Request& request, Environment& environment) {
+  environment.set_unless_empty("CONTENT_TYPE", request.content_type);
+  if (request.content_length) environment.set("CONTENT_LENGTH", std::to_string(*request.content_length));
+}
+
+void add_identity(const Identity& identity, Environment& environment) {
+  for (const auto& header : identity.headers) environment.set(variable_name(header.name), header.value);
+  if (!identity.remote_user || identity.remote_user->empty()) return;
+  environment.set("REMOTE_USER", *identity.remote_user);
+  environment.set("AUTH_TYPE", "Gatehouse");
+  environment.set("GATEHOUSE_USER_ID", identity.user_id);
+  environment.set("GATEHOUSE_SESSION_STATE", identity.session_state);
+}
+
+}  // namespace
+
+std::expected<http::Request, Malformed> read_request(const Variables& variables, const ReadOptions& options) {
+  auto request = read(variables, options);
+  if (request) return std::move(*request);
+  return std::unexpected(Malformed{options.request_id, request.error(), accepts_html(variables)});
+}
+
+std::vector<std::string> script_environment(const http::Request& request, const Script& script,
+                                            const Identity& identity, const std::map<std::string, std::string>& extra) {
+  Environment environment;
+  inherit(environment);
+  add_client_headers(request, environment);
+  add_connection(request, environment);
+  add_target(request, script, environment);
+  add_body_description(request, environment);
+  add_identity(identity, environment);
+  for (const auto& [name, value] : extra) environment.set(name, value);
+  return environment.lines();
+}
+
+}  // namespace gatehouse::cgi

@@ -1,0 +1,61 @@
+// Runs a CGI program for one request: body to its stdin, its answer to the visitor, its stderr to the log, all at once,
+// and leaves no process behind. Never a shell, never an argument, never an inherited descriptor.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "net/exchange.hpp"
+
+namespace gatehouse::cgi {
+
+struct Program {
+  std::string filename;                         ///< absolute; executed by posix_spawn with argv = { filename }
+  std::string directory;                        ///< its working directory; empty: ours
+  std::vector<std::string> environment;         ///< "NAME=value", whole
+  std::uint64_t max_body = 0;                   ///< bytes; 0 = no limit
+  std::optional<std::uint64_t> content_length;  ///< exactly so many bytes are fed, more is never passed on
+  /// The longest time without a byte moving to or from the program while we wait for it.
+  std::chrono::milliseconds timeout{30'000};
+  /// The longest time without a byte from or to the visitor.
+  std::chrono::milliseconds visitor_stall{60'000};
+};
+
+/// Sees the program's head before it is sent and may change it (cookies are added, foreign ones dropped).
+using HeadHook = std::function<void(http::ResponseHead&)>;
+/// Gets one line of stderr, without its end, escaped (control bytes as \xNN), at most 2048 bytes.
+using StderrLine = std::function<void(std::string_view)>;
+
+struct Delivered {
+  int status = 0;
+  int exit_code = 0;  ///< of the program; 128 + signal if one ended it. Not zero after a complete head is only logged
+};
+/// The program wants another path of ours to be served instead (RFC 3875 section 6.2.2). Nothing has been written.
+struct LocalRedirect {
+  std::string target;
+};
+/// Nothing has been written yet: the caller answers. 400 malformed body, 413 max_body, 502 broke, 503 cannot be started
+/// now, 504 timeout.
+struct Failed {
+  int status = 502;
+  std::string reason;  ///< for the log
+};
+/// The head had been written and the rest could not be: the exchange was broken off. Or the visitor went away.
+struct BrokenOff {
+  std::string reason;
+};
+using RunOutcome = std::variant<Delivered, LocalRedirect, Failed, BrokenOff>;
+
+/// Runs the program to its end on the calling coroutine's (single-threaded) executor. `without_body`: the answer to
+/// HEAD; body bytes are read and dropped. Whatever happens, when it returns the process group is gone and reaped, and
+/// every descriptor closed: TERM to the group, KILL half a second later. A grandchild that keeps stdout open after the
+/// program's exit is cut off one second later. A body longer than the program's own Content-Length is cut there, a
+/// shorter one is broken off. Requires SIGPIPE to be ignored in this process, SIGCHLD not to be; a read_body that
+/// failed with `deadline` may be repeated. An exception of a hook or of the exchange passes through, once the processes
+/// are gone.
+[[nodiscard]] net::Task<RunOutcome> run(Program program, net::Exchange& exchange, bool without_body, HeadHook on_head,
+                                        StderrLine on_stderr);
+
+}  // namespace gatehouse::cgi

@@ -1,0 +1,485 @@
+// Meta-variables in, a request out; a request in, a script's environment out.
+#include "cgi/environment.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::cgi {
+namespace {
+
+using namespace std::string_literals;
+using testing::Contains;
+using testing::Each;
+using testing::Not;
+using testing::StartsWith;
+
+Variables with(Variables more) {
+  Variables all{{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", "/app"}};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+http::Request read(const Variables& variables, bool is_mounted = false) {
+  auto request = read_request(variables, {.request_id = "0123456789abcdef", .is_mounted = is_mounted});
+  EXPECT_TRUE(request) << request.error().reason;
+  return request.value_or(http::Request{});
+}
+
+std::string refusal(const Variables& variables, bool is_mounted = false) {
+  const auto request = read_request(variables, {.request_id = "0123456789abcdef", .is_mounted = is_mounted});
+  return request ? "" : request.error().reason;
+}
+
+// ---- Which request it is ----
+
+TEST(ReadRequest, TakesEveryFieldFromItsVariable) {
+  const auto request = read({{"REQUEST_METHOD", "PROPFIND"},
+                             {"REQUEST_URI", "/a%20b?x=1&y"},
+                             {"SCRIPT_NAME", "/a b"},
+                             {"SERVER_NAME", "example.org"},
+                             {"SERVER_ADDR", "192.0.2.1"},
+                             {"SERVER_PORT", "8080"},
+                             {"SERVER_PROTOCOL", "HTTP/2.0"},
+                             {"REMOTE_ADDR", "192.0.2.7"},
+                             {"REMOTE_PORT", "4711"},
+                             {"CONTENT_TYPE", "text/xml"},
+                             {"CONTENT_LENGTH", "42"},
+                             {"HTTP_HOST", "example.org:8080"},
+                             {"HTTP_X_FORWARDED_FOR", "198.51.100.1"}});
+  EXPECT_EQ(request.id, "0123456789abcdef");
+  EXPECT_EQ(request.method, "PROPFIND");
+  EXPECT_EQ(request.path.text(), "/a b");
+  EXPECT_EQ(request.query, "x=1&y");
+  EXPECT_EQ(request.endpoint_path, "/a b");
+  EXPECT_EQ(request.mount, "");
+  EXPECT_EQ(request.server_name, "example.org");
+  EXPECT_EQ(request.server_addr, "192.0.2.1");
+  EXPECT_EQ(request.server_port, 8080);
+  EXPECT_EQ(request.server_protocol, "HTTP/2.0");
+  EXPECT_EQ(request.remote_addr, "192.0.2.7");
+  EXPECT_EQ(request.remote_port, "4711");
+  EXPECT_EQ(request.content_type, "text/xml");
+  EXPECT_EQ(request.content_length, 42U);
+  EXPECT_EQ(request.host, "example.org:8080");
+  EXPECT_EQ(request.header("host"), "example.org:8080");
+  EXPECT_EQ(request.header("x-forwarded-for"), "198.51.100.1");
+}
+
+TEST(ReadRequest, ProtocolHasADefault) {
+  EXPECT_EQ(read(with({})).server_protocol, "HTTP/1.1");
+  EXPECT_EQ(read(with({{"SERVER_PROTOCOL", ""}})).server_protocol, "HTTP/1.1");
+}
+
+struct PathCase {
+  std::string name;
+  Variables variables;
+  bool is_mounted;
+  std::string path;  // "": refused
+  std::string query;
+};
+
+class WhichPath : public testing::TestWithParam<PathCase> {};
+
+TEST_P(WhichPath, IsDecided) {
+  Variables variables{{"REQUEST_METHOD", "GET"}};
+  variables.insert(variables.end(), GetParam().variables.begin(), GetParam().variables.end());
+  if (GetParam().path.empty()) {
+    EXPECT_NE(refusal(variables, GetParam().is_mounted), "");
+    return;
+  }
+  const auto request = read(variables, GetParam().is_mounted);
+  EXPECT_EQ(request.path.text(), GetParam().path);
+  EXPECT_EQ(request.query, GetParam().query);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Environment, WhichPath,
+    testing::Values(
+        PathCase{"UriIsDecodedOnce", {{"REQUEST_URI", "/%2565?a=%20"}}, false, "/%65", "a=%20"},
+        PathCase{"UriIsNormalised", {{"REQUEST_URI", "//a/./b/../c"}}, false, "/a/c", ""},
+        PathCase{"UriIsAmbiguous", {{"REQUEST_URI", "/a%2fb"}}, false, "", ""},
+        PathCase{"UriIsNoPath", {{"REQUEST_URI", "*"}}, false, "", ""},
+        PathCase{"UriIsEmpty", {{"REQUEST_URI", ""}}, false, "", ""},
+        PathCase{"NothingIsKnown", {{"SCRIPT_NAME", "/a"}, {"PATH_INFO", "/b"}}, false, "", ""},
+        PathCase{"LastUriCounts", {{"REQUEST_URI", "/a"}, {"REQUEST_URI", "/b"}}, false, "/b", ""},
+        PathCase{"UriHasTheQuery", {{"REQUEST_URI", "/a?x"}, {"QUERY_STRING", "y"}}, false, "/a", "x"},
+        PathCase{"UriHasAnEmptyQuery", {{"REQUEST_URI", "/a?"}, {"QUERY_STRING", "y"}}, false, "/a", ""},
+        PathCase{"UriWithoutQuery", {{"REQUEST_URI", "/a"}, {"QUERY_STRING", "y"}}, false, "/a", "y"},
+        PathCase{"GivenPathWins", {{"REQUEST_URI", "/a?x"}, {"GATEHOUSE_PATH", "/b"}}, false, "/b", "x"},
+        PathCase{"GivenPathIsNotDecodedAgain", {{"GATEHOUSE_PATH", "/%41?b#c"}}, false, "/%41?b#c", ""},
+        PathCase{"GivenPathIsNormalised", {{"GATEHOUSE_PATH", "/a/../b//c"}}, false, "/b/c", ""},
+        PathCase{"GivenPathTakesTheQueryBesideIt",
+                 {{"REQUEST_URI", "/a?x"}, {"GATEHOUSE_PATH", "/b"}, {"QUERY_STRING", "y"}},
+                 false,
+                 "/b",
+                 "y"},
+        PathCase{"GivenPathWithAnEmptyQueryBesideIt",
+                 {{"REQUEST_URI", "/a?x"}, {"GATEHOUSE_PATH", "/b"}, {"QUERY_STRING", ""}},
+                 false,
+                 "/b",
+                 ""},
+        PathCase{"GivenPathIsEmpty", {{"REQUEST_URI", "/a"}, {"GATEHOUSE_PATH", ""}}, false, "", ""},
+        PathCase{"GivenPathTwiceTheSame", {{"GATEHOUSE_PATH", "/b"}, {"GATEHOUSE_PATH", "/b"}}, false, "/b", ""},
+        PathCase{"GivenPathTwiceAndDiffers", {{"GATEHOUSE_PATH", "/b"}, {"GATEHOUSE_PATH", "/c"}}, false, "", ""},
+        PathCase{"GivenPathWinsWhereMounted", {{"GATEHOUSE_PATH", "/b"}, {"PATH_INFO", "/c"}}, true, "/b", ""},
+        PathCase{"MountedTakesPathInfo", {{"REQUEST_URI", "/m/a?x"}, {"PATH_INFO", "/a%20"}}, true, "/a%20", "x"},
+        PathCase{"MountedTakesQueryString",
+                 {{"REQUEST_URI", "/m?x"}, {"PATH_INFO", "/a"}, {"QUERY_STRING", "y"}},
+                 true,
+                 "/a",
+                 "y"},
+        PathCase{"MountedWithoutPathInfo", {{"REQUEST_URI", "/m"}}, true, "/", ""},
+        PathCase{"MountedByParameter",
+                 {{"GATEHOUSE_MOUNT", "1"}, {"REQUEST_URI", "/m/a"}, {"PATH_INFO", "/a"}},
+                 false,
+                 "/a",
+                 ""},
+        PathCase{"MountOtherThanOneIsNone",
+                 {{"GATEHOUSE_MOUNT", "0"}, {"REQUEST_URI", "/m/a"}, {"PATH_INFO", "/a"}},
+                 false,
+                 "/m/a",
+                 ""}),
+    [](const auto& instance) { return instance.param.name; });
+
+TEST(ReadRequest, MountIsTheScriptNameFitForLinks) {
+  const Variables variables{{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "//cgi bin/gate"}, {"PATH_INFO", "/a"}};
+  const auto request = read(variables, true);
+  EXPECT_EQ(request.mount, "/cgi%20bin/gate");
+  EXPECT_EQ(request.endpoint_path, "/a");
+}
+
+TEST(ReadRequest, MountAtTheRootIsEmpty) {
+  EXPECT_EQ(read({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/"}, {"PATH_INFO", "/a"}}, true).mount, "");
+  EXPECT_EQ(read({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", ""}, {"PATH_INFO", "/a"}}, true).mount, "");
+}
+
+TEST(ReadRequest, MountThatIsNoPathIsRefused) {
+  EXPECT_NE(refusal({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "evil.example"}, {"PATH_INFO", "/a"}}, true), "");
+}
+
+TEST(ReadRequest, MethodMustBeAToken) {
+  EXPECT_NE(refusal({{"REQUEST_URI", "/"}}), "");
+  EXPECT_NE(refusal({{"REQUEST_URI", "/"}, {"REQUEST_METHOD", ""}}), "");
+  EXPECT_NE(refusal({{"REQUEST_URI", "/"}, {"REQUEST_METHOD", "GET /"}}), "");
+  EXPECT_EQ(read({{"REQUEST_URI", "/"}, {"REQUEST_METHOD", "M-SEARCH"}}).method, "M-SEARCH");
+}
+
+TEST(ReadRequest, ContentLengthIsANumberOrAbsent) {
+  EXPECT_EQ(read(with({})).content_length, std::nullopt);
+  EXPECT_EQ(read(with({{"CONTENT_LENGTH", ""}})).content_length, std::nullopt);
+  EXPECT_EQ(read(with({{"CONTENT_LENGTH", "0"}})).content_length, 0U);
+  EXPECT_EQ(read(with({{"CONTENT_LENGTH", "18446744073709551615"}})).content_length, UINT64_MAX);
+  EXPECT_EQ(read(with({{"CONTENT_LENGTH", "5"}, {"CONTENT_LENGTH", "7"}})).content_length, 7U);
+  for (const auto* text : {"18446744073709551616", "-1", "+1", "1 ", " 1", "0x1", "1,1", "five"}) {
+    EXPECT_NE(refusal(with({{"CONTENT_LENGTH", text}})), "") << text;
+  }
+}
+
+TEST(ReadRequest, ServerPortThatIsNoneIsUnknown) {
+  for (const auto* text : {"", "0", "65536", "-1", "http", "80 "}) {
+    EXPECT_EQ(read(with({{"SERVER_PORT", text}})).server_port, 0) << text;
+  }
+  EXPECT_EQ(read(with({{"SERVER_PORT", "65535"}})).server_port, 65535);
+}
+
+TEST(ReadRequest, SchemeComesFromEitherVariable) {
+  EXPECT_EQ(read(with({})).scheme, "http");
+  EXPECT_EQ(read(with({{"HTTPS", "on"}})).scheme, "https");
+  EXPECT_EQ(read(with({{"HTTPS", "ON"}})).scheme, "https");
+  EXPECT_EQ(read(with({{"HTTPS", "1"}})).scheme, "https");
+  EXPECT_EQ(read(with({{"HTTPS", "off"}})).scheme, "http");
+  EXPECT_EQ(read(with({{"HTTPS", ""}})).scheme, "http");
+  EXPECT_EQ(read(with({{"REQUEST_SCHEME", "https"}})).scheme, "https");
+  EXPECT_EQ(read(with({{"REQUEST_SCHEME", "http"}, {"HTTPS", "on"}})).scheme, "https");
+  EXPECT_EQ(read(with({{"REQUEST_SCHEME", "gopher"}})).scheme, "http");
+}
+
+// ---- Doubled, aliased and poisoned names ----
+
+TEST(ReadRequest, LastHostCounts) {
+  const auto request = read(with({{"HTTP_HOST", "a.example"}, {"HTTP_HOST", "b.example"}}));
+  EXPECT_EQ(request.host, "b.example");
+  EXPECT_EQ(request.header("host"), "b.example");
+}
+
+TEST(ReadRequest, LastOfAPlainVariableCounts) {
+  EXPECT_EQ(read(with({{"REMOTE_ADDR", "192.0.2.1"}, {"REMOTE_ADDR", "192.0.2.2"}})).remote_addr, "192.0.2.2");
+}
+
+TEST(ReadRequest, CookieLinesBecomeOneList) {
+  EXPECT_EQ(read(with({{"HTTP_COOKIE", "a=1"}, {"HTTP_COOKIE", "b=2"}})).header("cookie"), "a=1; b=2");
+  EXPECT_EQ(read(with({{"HTTP_COOKIE", ""}, {"HTTP_COOKIE", "b=2"}})).header("cookie"), "b=2");
+}
+
+TEST(ReadRequest, OtherHeadersBecomeOneList) {
+  const auto request = read(with({{"HTTP_X_TAG", "a"}, {"HTTP_X_TAG", ""}, {"HTTP_X_TAG", "b"}}));
+  EXPECT_EQ(request.header("x-tag"), "a, b");
+}
+
+TEST(ReadRequest, WhatDecisionsHangOnMustAgree) {
+  for (const std::string name :
+       {"GATEHOUSE_PATH", "GATEHOUSE_COOKIES", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_SEC_FETCH_MODE"}) {
+    EXPECT_EQ(refusal(with({{name, "/a"}, {name, "/a"}})), "") << name;
+    EXPECT_THAT(refusal(with({{name, "/a"}, {name, "/b"}})), StartsWith(name));
+    EXPECT_THAT(refusal(with({{name, "/a"}, {name, ""}})), StartsWith(name));
+  }
+}
+
+TEST(ReadRequest, SameOriginTwiceIsOneOrigin) {
+  const auto request = read(with({{"HTTP_ORIGIN", "https://a.example"}, {"HTTP_ORIGIN", "https://a.example"}}));
+  EXPECT_EQ(request.header("origin"), "https://a.example");
+}
+
+TEST(ReadRequest, NamesOfOtherSpellingsAreDropped) {
+  const auto request = read(with({{"HTTP_X.USER", "evil"},
+                                  {"HTTP_X USER", "evil"},
+                                  {"HTTP_X[USER", "evil"},
+                                  {" HTTP_X_USER", "evil"},
+                                  {"HTTP_X_USER\0x"s, "evil"},
+                                  {"http_x_user", "evil"},
+                                  {"HTTP_X-USER", "evil"},
+                                  {"HTTP_x_USER", "evil"},
+                                  {"", "evil"},
+                                  {"HTTP_", "evil"},
+                                  {"GATEHOUSE.PATH", "/evil"},
+                                  {"REQUEST_URI=", "/evil"}}));
+  EXPECT_TRUE(request.headers.empty());
+  EXPECT_EQ(request.path.text(), "/app");
+}
+
+TEST(ReadRequest, NeverBelievedNamesAreNotKept) {
+  const auto request = read(with({{"HTTP_PROXY", "http://evil"},
+                                  {"HTTP_AUTHORIZATION", "Basic x"},
+                                  {"HTTP_CONTENT_LENGTH", "7"},
+                                  {"HTTP_CONTENT_TYPE", "evil"},
+                                  {"REMOTE_USER", "evil"},
+                                  {"AUTH_TYPE", "Basic"},
+                                  {"PHP_VALUE", "auto_prepend_file=evil"}}));
+  EXPECT_TRUE(request.headers.empty());
+  EXPECT_EQ(request.content_length, std::nullopt);
+  EXPECT_EQ(request.content_type, "");
+}
+
+TEST(ReadRequest, ControlBytesAreRefused) {
+  for (const std::string name : {"HTTP_X_NAME", "REQUEST_METHOD", "REMOTE_ADDR", "QUERY_STRING", "GATEHOUSE_OTHER"}) {
+    for (const char byte : {'\0', '\r', '\n', '\x1b', '\x7f'}) {
+      EXPECT_THAT(refusal(with({{name, "a"s + byte + "b"}})), StartsWith(name)) << int{byte};
+    }
+  }
+  EXPECT_EQ(read(with({{"HTTP_X_NAME", "a\tb\xc3\xa4"}})).header("x-name"), "a\tb\xc3\xa4");
+}
+
+TEST(ReadRequest, VariablesThatNobodyReadsMayHoldAnything) {
+  EXPECT_EQ(refusal(with({{"SSL_CLIENT_CERT", "-----BEGIN\nX\n"}, {"HTTP_AUTHORIZATION", "a\nb"}})), "");
+}
+
+TEST(ReadRequest, ReasonDoesNotRepeatTheValue) {
+  const auto reason = refusal(with({{"HTTP_" + std::string(5000, 'X'), "secret\n"}}));
+  EXPECT_LT(reason.size(), 200U);
+  EXPECT_THAT(reason, Not(testing::HasSubstr("secret")));
+}
+
+TEST(ReadRequest, RefusalKnowsTheIdAndTheForm) {
+  const auto request = read_request({{"HTTP_ACCEPT", "text/html"}, {"REQUEST_METHOD", "GET"}}, {.request_id = "abc"});
+  ASSERT_FALSE(request);
+  EXPECT_EQ(request.error().request_id, "abc");
+  EXPECT_TRUE(request.error().wants_html);
+  EXPECT_FALSE(read_request({{"HTTP_ACCEPT", "*/*"}}, {}).error().wants_html);
+}
+
+// ---- The environment of a script ----
+
+http::Request page(Variables more = {}) {
+  return read(with(std::move(more)));
+}
+
+const Script kScript{.filename = "/srv/cgi/app", .script_name = "/app", .path_info = "", .root = "/srv/cgi"};
+
+std::optional<std::string> value(const std::vector<std::string>& environment, const std::string& name) {
+  std::optional<std::string> found;
+  for (const auto& line : environment) {
+    if (!line.starts_with(name + "=")) continue;
+    EXPECT_FALSE(found) << name << " is there twice";
+    found = line.substr(name.size() + 1);
+  }
+  return found;
+}
+
+TEST(ScriptEnvironment, HoldsWhatRfc3875Names) {
+  const auto request = page({{"REQUEST_URI", "/app/x%20y?a=b"},
+                             {"SERVER_NAME", "example.org"},
+                             {"SERVER_PORT", "8443"},
+                             {"HTTPS", "on"},
+                             {"REMOTE_ADDR", "192.0.2.7"},
+                             {"REMOTE_PORT", "99"},
+                             {"SERVER_ADDR", "192.0.2.1"},
+                             {"HTTP_HOST", "example.org"},
+                             {"HTTP_ACCEPT_LANGUAGE", "de"},
+                             {"REQUEST_METHOD", "POST"},
+                             {"CONTENT_TYPE", "text/plain"},
+                             {"CONTENT_LENGTH", "3"}});
+  const Script script{.filename = "/srv/cgi/app", .script_name = "/app", .path_info = "/x y", .root = "/srv/cgi"};
+  const auto environment = script_environment(request, script, {}, {});
+  EXPECT_EQ(value(environment, "GATEWAY_INTERFACE"), "CGI/1.1");
+  EXPECT_EQ(value(environment, "SERVER_SOFTWARE"), "Gatehouse");
+  EXPECT_EQ(value(environment, "SERVER_PROTOCOL"), "HTTP/1.1");
+  EXPECT_EQ(value(environment, "SERVER_NAME"), "example.org");
+  EXPECT_EQ(value(environment, "SERVER_PORT"), "8443");
+  EXPECT_EQ(value(environment, "SERVER_ADDR"), "192.0.2.1");
+  EXPECT_EQ(value(environment, "REMOTE_ADDR"), "192.0.2.7");
+  EXPECT_EQ(value(environment, "REMOTE_PORT"), "99");
+  EXPECT_EQ(value(environment, "REQUEST_SCHEME"), "https");
+  EXPECT_EQ(value(environment, "HTTPS"), "on");
+  EXPECT_EQ(value(environment, "REQUEST_METHOD"), "POST");
+  EXPECT_EQ(value(environment, "REQUEST_URI"), "/app/x%20y?a=b");
+  EXPECT_EQ(value(environment, "QUERY_STRING"), "a=b");
+  EXPECT_EQ(value(environment, "SCRIPT_NAME"), "/app");
+  EXPECT_EQ(value(environment, "SCRIPT_FILENAME"), "/srv/cgi/app");
+  EXPECT_EQ(value(environment, "PATH_INFO"), "/x y");
+  EXPECT_EQ(value(environment, "PATH_TRANSLATED"), "/srv/cgi/x y");
+  EXPECT_EQ(value(environment, "DOCUMENT_ROOT"), "/srv/cgi");
+  EXPECT_EQ(value(environment, "CONTENT_TYPE"), "text/plain");
+  EXPECT_EQ(value(environment, "CONTENT_LENGTH"), "3");
+  EXPECT_EQ(value(environment, "HTTP_HOST"), "example.org");
+  EXPECT_EQ(value(environment, "HTTP_ACCEPT_LANGUAGE"), "de");
+  EXPECT_EQ(value(environment, "REDIRECT_STATUS"), "200");
+}
+
+TEST(ScriptEnvironment, ShowsTheDecidedPath) {
+  const auto request = page({{"GATEHOUSE_PATH", "/b c"}, {"REQUEST_URI", "/other?x"}});
+  EXPECT_EQ(value(script_environment(request, kScript, {}, {}), "REQUEST_URI"), "/b%20c?x");
+}
+
+TEST(ScriptEnvironment, LeavesOutWhatThereIsNot) {
+  const auto environment = script_environment(page(), kScript, {}, {});
+  EXPECT_EQ(value(environment, "QUERY_STRING"), "");
+  EXPECT_EQ(value(environment, "SERVER_PORT"), "80");
+  for (const auto* name : {"PATH_INFO", "PATH_TRANSLATED", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTPS", "HTTP_HOST",
+                           "REMOTE_USER", "AUTH_TYPE", "GATEHOUSE_USER_ID", "GATEHOUSE_SESSION_STATE"}) {
+    EXPECT_EQ(value(environment, name), std::nullopt) << name;
+  }
+}
+
+TEST(ScriptEnvironment, ProgramWithoutRootHasNoDocumentRoot) {
+  const Script script{.filename = "/usr/lib/git", .script_name = "/git", .path_info = "/x", .root = ""};
+  const auto environment = script_environment(page(), script, {}, {});
+  EXPECT_EQ(value(environment, "PATH_INFO"), "/x");
+  EXPECT_EQ(value(environment, "DOCUMENT_ROOT"), std::nullopt);
+  EXPECT_EQ(value(environment, "PATH_TRANSLATED"), std::nullopt);
+}
+
+TEST(ScriptEnvironment, MountStandsInFront) {
+  const auto request = read({{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/cgi bin/gate"}, {"PATH_INFO", "/app"}}, true);
+  const auto environment = script_environment(request, kScript, {}, {});
+  EXPECT_EQ(value(environment, "SCRIPT_NAME"), "/cgi bin/gate/app");
+  EXPECT_EQ(value(environment, "REQUEST_URI"), "/cgi%20bin/gate/app");
+}
+
+TEST(ScriptEnvironment, IdentityIsSet) {
+  const Identity identity{
+      .remote_user = "alice", .user_id = "u1", .session_state = "active", .headers = {{"Remote-User", "alice"}}};
+  const auto environment = script_environment(page(), kScript, identity, {});
+  EXPECT_EQ(value(environment, "REMOTE_USER"), "alice");
+  EXPECT_EQ(value(environment, "AUTH_TYPE"), "Gatehouse");
+  EXPECT_EQ(value(environment, "GATEHOUSE_USER_ID"), "u1");
+  EXPECT_EQ(value(environment, "GATEHOUSE_SESSION_STATE"), "active");
+  EXPECT_EQ(value(environment, "HTTP_REMOTE_USER"), "alice");
+}
+
+TEST(ScriptEnvironment, WithoutUserOnlyEmptyHeadersAreSet) {
+  const Identity identity{.remote_user = {}, .user_id = {}, .session_state = {}, .headers = {{"Remote-User", ""}}};
+  const auto environment = script_environment(page({{"HTTP_REMOTE_USER", "evil"}}), kScript, identity, {});
+  EXPECT_EQ(value(environment, "HTTP_REMOTE_USER"), "");
+  EXPECT_EQ(value(environment, "REMOTE_USER"), std::nullopt);
+  EXPECT_EQ(value(environment, "AUTH_TYPE"), std::nullopt);
+}
+
+TEST(ScriptEnvironment, EmptyUserNameIsNone) {
+  const Identity identity{.remote_user = "", .user_id = "", .session_state = "", .headers = {}};
+  EXPECT_EQ(value(script_environment(page(), kScript, identity, {}), "REMOTE_USER"), std::nullopt);
+}
+
+TEST(ScriptEnvironment, IdentityReplacesEveryAlias) {
+  http::Request request = page();
+  for (const auto& name : {"x-user"s, "X_User"s, "x.user"s, "x user"s, "x[user"s, "x-user\0x"s}) {
+    request.headers.add(name, "evil");
+  }
+  const Identity identity{.remote_user = {}, .user_id = {}, .session_state = {}, .headers = {{"X-User", "alice"}}};
+  const auto environment = script_environment(request, kScript, identity, {});
+  EXPECT_EQ(value(environment, "HTTP_X_USER"), "alice");
+  EXPECT_THAT(environment, Each(Not(testing::HasSubstr("evil"))));
+}
+
+TEST(ScriptEnvironment, ClientNamesStayBehindHttp) {
+  http::Request request = page();
+  request.headers.add("remote-user", "evil");
+  request.headers.add("php-value", "evil");
+  request.headers.add("ld-preload", "evil");
+  request.headers.add("gatehouse-user-id", "evil");
+  request.headers.add("script-filename", "evil");
+  const auto environment = script_environment(request, kScript, {}, {});
+  for (const auto* name : {"REMOTE_USER", "PHP_VALUE", "LD_PRELOAD", "GATEHOUSE_USER_ID"}) {
+    EXPECT_EQ(value(environment, name), std::nullopt) << name;
+  }
+  EXPECT_EQ(value(environment, "SCRIPT_FILENAME"), "/srv/cgi/app");
+}
+
+TEST(ScriptEnvironment, NeverSetsWhatProgramsTakeForOrders) {
+  http::Request request = page();
+  for (const auto* name : {"proxy", "authorization", "content-length", "content-type", "redirect-status"}) {
+    request.headers.add(name, "evil");
+  }
+  const std::map<std::string, std::string> extra{
+      {"HTTP_PROXY", "evil"}, {"PHP_VALUE", "evil"}, {"PHP_ADMIN_VALUE", "evil"}, {"LD_PRELOAD", "evil"}};
+  const auto environment = script_environment(request, kScript, {}, extra);
+  EXPECT_THAT(environment, Each(Not(testing::HasSubstr("evil"))));
+}
+
+TEST(ScriptEnvironment, ConfiguredValuesComeLast) {
+  const auto environment =
+      script_environment(page(), kScript, {}, {{"GIT_PROJECT_ROOT", "/srv/git"}, {"SERVER_SOFTWARE", "mine"}});
+  EXPECT_EQ(value(environment, "GIT_PROJECT_ROOT"), "/srv/git");
+  EXPECT_EQ(value(environment, "SERVER_SOFTWARE"), "mine");
+}
+
+TEST(ScriptEnvironment, NoLineCanBecomeTwo) {
+  http::Request request = page();
+  request.headers.add("x-name", "a\0REMOTE_USER=evil"s);
+  const auto environment = script_environment(request, kScript, {}, {{"A=B", "c"}, {"", "d"}});
+  EXPECT_THAT(environment, Each(Not(testing::HasSubstr("evil"))));
+  EXPECT_THAT(environment, Not(Contains(StartsWith("A="))));
+  EXPECT_THAT(environment, Not(Contains(StartsWith("="))));
+}
+
+TEST(ScriptEnvironment, InheritsOnlyFourVariables) {
+  // NOLINTBEGIN(concurrency-mt-unsafe): this program has one thread.
+  ASSERT_EQ(::setenv("GATEHOUSE_SECRET", "hidden", 1), 0);
+  ASSERT_EQ(::setenv("LANG", "de_DE.UTF-8", 1), 0);
+  ASSERT_EQ(::setenv("TZ", "UTC", 1), 0);
+  // NOLINTEND(concurrency-mt-unsafe)
+  const auto environment = script_environment(page(), kScript, {}, {});
+  EXPECT_THAT(environment, Each(Not(testing::HasSubstr("hidden"))));
+  EXPECT_EQ(value(environment, "LANG"), "de_DE.UTF-8");
+  EXPECT_EQ(value(environment, "TZ"), "UTC");
+  EXPECT_NE(value(environment, "PATH"), std::nullopt);
+  EXPECT_EQ(value(environment, "HOME"), std::nullopt);
+}
+
+TEST(ScriptEnvironment, DoubledHeadersBecomeOneVariable) {
+  http::Request request = page();
+  request.headers.add("x-tag", "a");
+  request.headers.add("X-Tag", "b");
+  request.headers.add("cookie", "c=1");
+  request.headers.add("cookie", "d=2");
+  const auto environment = script_environment(request, kScript, {}, {});
+  EXPECT_EQ(value(environment, "HTTP_X_TAG"), "a, b");
+  EXPECT_EQ(value(environment, "HTTP_COOKIE"), "c=1; d=2");
+}
+
+}  // namespace
+}  // namespace gatehouse::cgi
