@@ -1,0 +1,159 @@
+#include "gateway/endpoints.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "auth/logout.hpp"
+#include "gateway/body.hpp"
+#include "gateway/login.hpp"
+#include "http/negotiation.hpp"
+
+namespace gatehouse::gateway {
+
+namespace {
+
+Endpoint endpoint_named(const Settings& settings, std::string_view path) {
+  const std::string& prefix = settings.endpoint_prefix;
+  if (path != prefix && !path.starts_with(prefix + "/")) return Endpoint::none;
+  const std::string_view name = path.substr(std::min(path.size(), prefix.size() + 1));
+  if (name == "login") return settings.login.enabled ? Endpoint::login : Endpoint::reserved;
+  if (name == "logout") return Endpoint::logout;
+  if (name == "session") return Endpoint::session;
+  return Endpoint::reserved;
+}
+
+// A program asks for JSON by name; "*/*" is what a form sends too.
+bool wants_json(const http::Request& request) {
+  const std::string_view accept = request.header("accept");
+  return accept.contains("application/json") && !http::prefers_html(accept);
+}
+
+nlohmann::ordered_json user_json(const auth::User& user) {
+  nlohmann::ordered_json json{{"id", user.id},       {"username", user.username}, {"name", user.name},
+                              {"email", user.email}, {"roles", user.roles}};
+  for (const auto& [name, value] : user.attributes) json[name] = value;
+  return json;
+}
+
+nlohmann::ordered_json session_json(const auth::Session& session) {
+  const auto millis = [](auth::Timestamp time) { return time.time_since_epoch().count(); };
+  return {{"handle", auth::session_handle(session.row.id)},
+          {"state", auth::name(session.state)},
+          {"created_at", millis(session.row.created_at)},
+          {"active_expires", millis(session.row.active_expires)},
+          {"idle_expires", millis(session.row.idle_expires)}};
+}
+
+net::Task<> serve_session(World& world, Scope& scope, net::Exchange& exchange) {
+  if (scope.request.method != "GET" && !scope.is_head()) {
+    http::Response response = error_reply(405, *scope.settings->pages, scope.request);
+    response.head.headers.add("Allow", "GET, HEAD");
+    co_await reply(scope, exchange, std::move(response));
+    co_return;
+  }
+  auto who = co_await identify(world, scope);
+  if (!who) {
+    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, who.error().detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  if (!*who) {
+    co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
+    co_return;
+  }
+  const nlohmann::ordered_json body{{"user", user_json((*who)->user)}, {"session", session_json((*who)->session)}};
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  co_await reply(scope, exchange, json_reply(200, body.dump(-1, ' ', false, replace)));
+}
+
+struct LogoutInput {
+  auth::LogoutForm form;
+  int problem = 0;  // a status, or 0
+};
+
+LogoutInput read_logout_form(const http::Form& body, const http::Form& query, const http::Request& request) {
+  LogoutInput input;
+  if (body.is_doubled("rd") || body.is_doubled("all") || query.is_doubled("rd") || query.is_doubled("all")) {
+    input.problem = 400;
+    return input;
+  }
+  input.form.rd = std::string(body.get("rd").value_or(query.get("rd").value_or("")));
+  input.form.all = body.get("all").value_or(query.get("all").value_or("")) == "1";
+  input.form.wants_json = wants_json(request);
+  return input;
+}
+
+auth::LogoutHandler logout_handler(const Settings& settings) {
+  auth::LogoutOptions options{settings.logout_redirect, settings.login.allowed_return_hosts, {}};
+  if (settings.endpoint_origin) options.also_own.push_back(*settings.endpoint_origin);
+  return auth::handle_logout_requests(*settings.auth, std::move(options));
+}
+
+// The handler's answer keeps its status and headers; a refusal gets the page of its status.
+net::Task<> send_logout_answer(World& world, Scope& scope, net::Exchange& exchange, http::Response answer) {
+  const int status = answer.head.status;
+  if (status >= 400) {
+    log_request(world.log, status == 503 ? ops::LogLevel::warn : ops::LogLevel::info, "logout_refused", scope.request,
+                status, status == 503 ? "the store failed" : "method or origin");
+    http::Response page = error_reply(status, *scope.settings->pages, scope.request);
+    if (const auto allow = answer.head.headers.get("Allow")) page.head.headers.add("Allow", std::string(*allow));
+    answer = std::move(page);
+    scope.context.leave_cookie_alone();
+  } else {
+    log_request(world.log, ops::LogLevel::info, "signed_out", scope.request, status, {});
+    const auto location = answer.head.headers.get("Location");
+    if (location && location->starts_with('/')) answer.head.headers.set("Location", scope.request.mount + std::string(*location));
+  }
+  co_await reply(scope, exchange, std::move(answer));
+}
+
+net::Task<> serve_logout(World& world, Scope& scope, net::Exchange& exchange) {
+  LogoutInput input;
+  if (scope.request.method == "POST" && scope.auth.origin() == auth::OriginVerdict::own) {
+    auto body = co_await read_form(scope.request, exchange);
+    if (!body && body.error() == 0) co_return;
+    const auto query = http::Form::parse(scope.request.query);
+    if (!body) {
+      input.problem = body.error();
+    } else if (!query) {
+      input.problem = 400;
+    } else {
+      input = read_logout_form(*body, *query, scope.request);
+    }
+  }
+  if (input.problem != 0) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, input.problem, "not a logout form");
+    co_await reply_error(scope, exchange, input.problem);
+    co_return;
+  }
+  const auth::LogoutHandler handler = logout_handler(*scope.settings);
+  auto answered = co_await with_store(world, scope, [&] { return handler(scope.context, input.form); });
+  if (!answered) {
+    log_request(world.log, ops::LogLevel::warn, "busy", scope.request, 503, answered.error().detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  co_await send_logout_answer(world, scope, exchange, std::move(*answered));
+}
+
+}  // namespace
+
+Endpoint met_endpoint(const Settings& settings, const http::Request& request) {
+  const Endpoint by_name = endpoint_named(settings, request.endpoint_path);
+  if (by_name != Endpoint::none && by_name != Endpoint::reserved) return by_name;
+  const Endpoint by_path = endpoint_named(settings, request.path.text());
+  return by_path != Endpoint::none ? by_path : by_name;
+}
+
+net::Task<> serve_endpoint(Endpoint endpoint, World& world, Scope& scope, net::Exchange& exchange) {
+  switch (endpoint) {
+    case Endpoint::login: co_await serve_login(world, scope, exchange); co_return;
+    case Endpoint::logout: co_await serve_logout(world, scope, exchange); co_return;
+    case Endpoint::session: co_await serve_session(world, scope, exchange); co_return;
+    case Endpoint::reserved:
+    case Endpoint::none: break;
+  }
+  log_request(world.log, ops::LogLevel::info, "denied", scope.request, 404, "no such endpoint");
+  co_await reply_error(scope, exchange, 404);
+}
+
+}  // namespace gatehouse::gateway

@@ -1,0 +1,17 @@
+// The endpoints below the prefix, and which of them a request has met.
+#pragma once
+
+#include "gateway/scope.hpp"
+
+namespace gatehouse::gateway {
+
+/// `reserved`: below the prefix, but nothing that is served: 404, never a route's business, since a front server may
+/// take another program's 200 for a check that passed.
+enum class Endpoint { none, login, logout, session, reserved };
+
+/// SCRIPT_NAME decides first, then the decided path. Endpoints go before routes.
+[[nodiscard]] Endpoint met_endpoint(const Settings& settings, const http::Request& request);
+
+[[nodiscard]] net::Task<> serve_endpoint(Endpoint endpoint, World& world, Scope& scope, net::Exchange& exchange);
+
+}  // namespace gatehouse::gateway

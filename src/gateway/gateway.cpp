@@ -1,0 +1,230 @@
+#include "gateway/gateway.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "gateway/endpoints.hpp"
+#include "gateway/identity.hpp"
+#include "gateway/login.hpp"
+#include "http/negotiation.hpp"
+#include "policy/decide.hpp"
+
+namespace gatehouse::gateway {
+
+namespace {
+
+constexpr int kMaxLocalRedirects = 10;  // RFC 3875 section 6.2.2 names no number; ten is what web servers allow
+
+/// What is known of a request once the store has been asked. The default refuses.
+struct Verdict {
+  policy::Decision decision;
+  std::optional<auth::SessionUser> user;
+  std::optional<auth::Error> error;
+};
+
+Verdict failed(auth::Error error) {
+  Verdict verdict;
+  verdict.error = std::move(error);
+  return verdict;
+}
+
+const auth::User* user_of(const std::optional<auth::SessionUser>& found) { return found ? &found->user : nullptr; }
+
+// Decide first, write after: a refused request renews nothing. A session that is gone when it is to be renewed was
+// logged out meanwhile, and then nobody is signed in.
+Verdict judge(auth::AuthRequest& request, const policy::Route* route) {
+  auto found = request.find();
+  if (!found) return failed(found.error());
+  Verdict verdict{policy::decide(route, user_of(*found)), std::move(*found), std::nullopt};
+  if (!std::holds_alternative<policy::Allowed>(verdict.decision)) {
+    if (auto settled = request.settle(); !settled) return failed(settled.error());
+    return verdict;
+  }
+  auto renewed = request.renew();
+  if (!renewed) return failed(renewed.error());
+  verdict.user = std::move(*renewed);
+  verdict.decision = policy::decide(route, user_of(verdict.user));
+  return verdict;
+}
+
+bool is_our_cookie(const Scope& scope, std::string_view set_cookie) {
+  const std::string_view name = auth::set_cookie_name(set_cookie);
+  return name == scope.settings->auth->options().cookie.name || name == kLoginCookie || name == kSecureLoginCookie;
+}
+
+// The last word on a script's head: it may not steer the web server, nor set our cookies; ours is added.
+void finish_head(const Scope& scope, http::ResponseHead& head) {
+  head.headers.remove_if([&](const http::Header& header) {
+    const std::string name = http::to_lower(header.name);
+    return name.starts_with("x-accel-") || name == "x-sendfile" ||
+           (name == "set-cookie" && is_our_cookie(scope, header.value));
+  });
+  const auto& cookie = scope.context.session_cookie();
+  if (!cookie) return;
+  head.headers.add("Set-Cookie", *cookie);
+  head.headers.add("Cache-Control", "no-store");
+}
+
+/// A request and what it becomes when the script asks for another path of ours.
+struct Hop {
+  http::Request request;
+  bool has_body = true;
+};
+
+std::optional<Hop> follow(const Hop& from, const std::string& target) {
+  const http::Target parts = http::split_target(target);
+  auto path = http::Path::parse(parts.path);
+  if (!path) return std::nullopt;
+  Hop next{from.request, false};
+  next.request.method = from.request.method == "HEAD" ? "HEAD" : "GET";
+  next.request.path = std::move(*path);
+  next.request.endpoint_path = next.request.path.text();
+  next.request.query = std::string(parts.query);
+  next.request.content_length.reset();
+  next.request.content_type.clear();
+  return next;
+}
+
+net::Task<> refuse_visitor(World& world, Scope& scope, net::Exchange& exchange, const http::Request& request,
+                           const policy::Denied& denied, const auth::User* user) {
+  const bool may_sign_in = denied.why == policy::Refusal::no_session;
+  const int status = may_sign_in ? 401 : 403;
+  log_request(world.log, ops::LogLevel::info, "denied", request, status, policy::describe(denied.why),
+              user == nullptr ? std::string_view() : user->id);
+  const Settings& settings = *scope.settings;
+  const bool has_login = settings.login.enabled || !settings.login.url.empty();
+  if (may_sign_in && has_login && http::is_navigation(request)) {
+    http::Response response = redirect_reply(request, login_location(settings, request));
+    co_await reply(scope, exchange, std::move(response));
+    co_return;
+  }
+  co_await reply_error(scope, exchange, status);
+}
+
+/// Runs the downstream of an allowed route. Returns the local redirect that the script wants, if any.
+net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope, net::Exchange& exchange,
+                                                     const Hop& hop, const policy::Route& route,
+                                                     const std::optional<auth::SessionUser>& user) {
+  const Settings& settings = *scope.settings;
+  const auto downstream = settings.downstreams.find(route.downstream);
+  if (downstream == settings.downstreams.end()) {
+    log_request(world.log, ops::LogLevel::info, "denied", hop.request, 404, "the route has no downstream here");
+    co_await reply_error(scope, exchange, 404);
+    co_return std::nullopt;
+  }
+  auto identity = make_identity(settings.identity, user ? &*user : nullptr);
+  if (!identity) {
+    log_request(world.log, ops::LogLevel::warn, "denied", hop.request, 403,
+                "control byte in the user's " + identity.error(), user ? user->user.id : "");
+    co_await reply_error(scope, exchange, 403);
+    co_return std::nullopt;
+  }
+  const http::Request clean =
+      without_owned_headers(hop.request, settings.identity, settings.auth->options().cookie.name);
+  const DownstreamRequest request{clean, *identity, route.path.literal_prefix(), hop.has_body};
+  cgi::HeadHook on_head = [&scope](http::ResponseHead& head) { finish_head(scope, head); };
+  const cgi::RunOutcome outcome = co_await downstream->second->serve(request, exchange, std::move(on_head));
+
+  const std::string_view who = user ? std::string_view(user->user.id) : std::string_view();
+  if (const auto* redirect = std::get_if<cgi::LocalRedirect>(&outcome)) co_return redirect->target;
+  if (const auto* done = std::get_if<cgi::Delivered>(&outcome)) {
+    const bool went_wrong = done->exit_code != 0;
+    log_request(world.log, went_wrong ? ops::LogLevel::warn : ops::LogLevel::debug,
+                went_wrong ? "script_exit" : "allowed", hop.request, done->status,
+                went_wrong ? "exit code " + std::to_string(done->exit_code) : "", who);
+  } else if (const auto* broken = std::get_if<cgi::BrokenOff>(&outcome)) {
+    log_request(world.log, ops::LogLevel::info, "broken_off", hop.request, 0, broken->reason, who);
+  } else {
+    const auto& wrong = std::get<cgi::Failed>(outcome);
+    log_request(world.log, wrong.status >= 500 ? ops::LogLevel::warn : ops::LogLevel::info, "script_failed",
+                hop.request, wrong.status, wrong.reason, who);
+    co_await reply_error(scope, exchange, wrong.status);
+  }
+  co_return std::nullopt;
+}
+
+/// Serves a path that is no endpoint. Returns the local redirect that the script wants, if any.
+net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, net::Exchange& exchange,
+                                                  const Hop& hop) {
+  const policy::Route* route =
+      policy::match(scope.settings->routes, hop.request.path, hop.request.host, hop.request.method);
+  auto judged = co_await with_store(world, scope, [&scope, route] { return judge(scope.auth, route); });
+  Verdict verdict = judged ? std::move(*judged) : failed(judged.error());
+  if (verdict.error) {
+    log_request(world.log, ops::LogLevel::warn, "store_failed", hop.request, 503, verdict.error->detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return std::nullopt;
+  }
+  if (const auto* denied = std::get_if<policy::Denied>(&verdict.decision)) {
+    co_await refuse_visitor(world, scope, exchange, hop.request, *denied, user_of(verdict.user));
+    co_return std::nullopt;
+  }
+  if (verdict.user) world.last_uses.note(verdict.user->session.row.id);
+  auto redirect = co_await run_downstream(world, scope, exchange, hop, *route, verdict.user);
+  co_return redirect;
+}
+
+}  // namespace
+
+Gateway::Gateway(World world, std::shared_ptr<const Settings> settings)
+    : world_(world), settings_(std::move(settings)) {}
+
+void Gateway::replace(std::shared_ptr<const Settings> settings) {
+  const std::scoped_lock lock(mutex_);
+  settings_.swap(settings);
+}
+
+std::shared_ptr<const Settings> Gateway::settings() const {
+  const std::scoped_lock lock(mutex_);
+  return settings_;
+}
+
+net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
+  auto taken = settings();
+  const bool is_endpoint = met_endpoint(*taken, request) != Endpoint::none;
+  const auto scope = std::make_unique<Scope>(std::move(taken), std::move(request), is_endpoint);
+  Hop hop{scope->request, true};
+  if (hop.request.method == "TRACE" || hop.request.method == "CONNECT") {
+    // They are for the web server to answer, if anybody: a script that echoes a request would show its cookies.
+    log_request(world_.log, ops::LogLevel::info, "denied", hop.request, 405, "method");
+    http::Response response = error_reply(405, *scope->settings->pages, hop.request);
+    response.head.headers.add("Allow", "GET, HEAD, POST");
+    co_await reply(*scope, exchange, std::move(response));
+    co_return;
+  }
+  for (int hops = 0; hops <= kMaxLocalRedirects; ++hops) {
+    const Endpoint endpoint = met_endpoint(*scope->settings, hop.request);
+    if (endpoint != Endpoint::none) {
+      // A script may send its visitor to an endpoint by a real redirect, not in our name.
+      if (hops == 0) co_await serve_endpoint(endpoint, world_, *scope, exchange);
+      if (hops > 0) co_await reply_error(*scope, exchange, 502);
+      co_return;
+    }
+    const auto redirect = co_await serve_route(world_, *scope, exchange, hop);
+    if (!redirect) co_return;
+    auto next = follow(hop, *redirect);
+    if (!next) break;
+    hop = std::move(*next);
+  }
+  log_request(world_.log, ops::LogLevel::warn, "script_failed", hop.request, 502, "local redirects that lead nowhere");
+  co_await reply_error(*scope, exchange, 502);
+}
+
+net::Task<> Gateway::serve_malformed(cgi::Malformed malformed, net::Exchange& exchange) {
+  world_.log.write(ops::LogLevel::info, "malformed",
+                   {{"request", malformed.request_id}, {"status", "400"}, {"reason", malformed.reason}});
+  const auto taken = settings();
+  http::Response response = error_reply(400, {*taken->pages, malformed.request_id, malformed.wants_html});
+  co_await send(exchange, std::move(response), malformed.request_id, false, {});
+}
+
+net::Task<> Gateway::refuse(std::string request_id, int status, std::string reason, net::Exchange& exchange) {
+  world_.log.write(ops::LogLevel::warn, "refused",
+                   {{"request", request_id}, {"status", std::to_string(status)}, {"reason", reason}});
+  const auto taken = settings();
+  http::Response response = error_reply(status, {*taken->pages, request_id, false});
+  co_await send(exchange, std::move(response), request_id, false, {});
+}
+
+}  // namespace gatehouse::gateway

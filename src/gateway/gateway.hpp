@@ -1,0 +1,38 @@
+// The gateway door: one way through. Endpoint or route; who is it; decide; renew or settle; then a page of ours or the
+// downstream. Read this after policy/decide and auth/auth_request.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "cgi/environment.hpp"
+#include "gateway/scope.hpp"
+#include "net/exchange.hpp"
+
+namespace gatehouse::gateway {
+
+/// Thread-safe: every reactor serves through the same one.
+class Gateway {
+ public:
+  Gateway(World world, std::shared_ptr<const Settings> settings);
+
+  /// Swaps the settings; requests under way keep those they began with.
+  void replace(std::shared_ptr<const Settings> settings);
+
+  /// Answers one request. Returns without a head written only if the visitor has gone.
+  [[nodiscard]] net::Task<> serve(http::Request request, net::Exchange& exchange);
+  /// Answers a request that could not be read: 400, logged.
+  [[nodiscard]] net::Task<> serve_malformed(cgi::Malformed malformed, net::Exchange& exchange);
+  /// Refuses a request of a kind that this version does not serve (the authorizer role), explicitly: an empty answer would let the
+  /// visitor in on some servers.
+  [[nodiscard]] net::Task<> refuse(std::string request_id, int status, std::string reason, net::Exchange& exchange);
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Settings> settings() const;
+
+  World world_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Settings> settings_;  // guarded by mutex_
+};
+
+}  // namespace gatehouse::gateway

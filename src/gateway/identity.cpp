@@ -1,0 +1,116 @@
+#include "gateway/identity.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <set>
+
+#include "auth/cookie.hpp"
+#include "gateway/login.hpp"
+#include "policy/decide.hpp"
+
+namespace gatehouse::gateway {
+
+namespace {
+
+// Never a client's to send, whatever is configured: httpoxy, php-cgi's and our own names.
+constexpr std::array<std::string_view, 4> kAlwaysOwned = {"proxy", "authorization", "remote-user", "redirect-status"};
+constexpr std::array<std::string_view, 2> kOwnedPrefixes = {"x-gatehouse-", "variable-"};
+
+bool has_control_byte(std::string_view value) {
+  return std::ranges::any_of(value, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+// U+0085, U+2028 and U+2029 end a line for some readers of a header: the same refusal as for CR and LF.
+bool has_unicode_line_end(std::string_view value) {
+  return value.contains("\xc2\x85") || value.contains("\xe2\x80\xa8") || value.contains("\xe2\x80\xa9");
+}
+
+std::string percent_encoded(std::string_view value) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte < 0x7f && c != '%') {
+      out += c;
+    } else {
+      out += {'%', kHex[byte >> 4U], kHex[byte & 0xFU]};
+    }
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& values) {
+  std::string out;
+  for (const std::string& value : values) {
+    if (!out.empty()) out += ',';
+    out += value;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string canonical_header_name(std::string_view name) {
+  std::string out(name);
+  std::ranges::transform(out, out.begin(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 'A' && byte <= 'Z') return static_cast<char>(byte - 'A' + 'a');
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ? c : '-';
+  });
+  return out;
+}
+
+std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings,
+                                                        const auth::SessionUser* user) {
+  cgi::Identity identity;
+  const auto encoded = [&](std::string_view attribute,
+                           std::string value) -> std::expected<std::string, std::string> {
+    if (has_control_byte(value) || has_unicode_line_end(value)) return std::unexpected(std::string(attribute));
+    return settings.percent_encode ? percent_encoded(value) : value;
+  };
+  if (user != nullptr) {
+    const auth::User& person = user->user;
+    auto name = encoded("username", person.username.empty() ? person.id : person.username);
+    if (!name) return std::unexpected(name.error());
+    auto id = encoded("id", person.id);
+    if (!id) return std::unexpected(id.error());
+    identity.remote_user = std::move(*name);
+    identity.user_id = std::move(*id);
+    identity.session_state = auth::name(user->session.state);
+  }
+  for (const auto& [header, attribute] : settings.headers) {
+    auto value = encoded(attribute, user == nullptr ? "" : joined(policy::attribute(user->user, attribute)));
+    if (!value) return std::unexpected(value.error());
+    identity.headers.push_back({header, std::move(*value)});
+  }
+  return identity;
+}
+
+http::Request without_owned_headers(http::Request request, const IdentitySettings& settings,
+                                    std::string_view session_cookie_name) {
+  std::set<std::string, std::less<>> owned(kAlwaysOwned.begin(), kAlwaysOwned.end());
+  for (const auto& [header, attribute] : settings.headers) owned.insert(canonical_header_name(header));
+  request.headers.remove_if([&](const http::Header& header) {
+    const std::string name = canonical_header_name(header.name);
+    return owned.contains(name) ||
+           std::ranges::any_of(kOwnedPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
+  });
+  if (settings.hide_session_cookie) {
+    std::optional<std::string> cookies(request.header("cookie"));
+    for (const std::string_view name : {session_cookie_name, kLoginCookie, kSecureLoginCookie}) {
+      if (cookies) cookies = auth::without_cookie(*cookies, name);
+    }
+    if (cookies && !cookies->empty()) {
+      request.headers.set("cookie", std::move(*cookies));
+    } else {
+      request.headers.remove("cookie");
+    }
+  }
+  return request;
+}
+
+}  // namespace gatehouse::gateway

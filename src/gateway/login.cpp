@@ -1,0 +1,271 @@
+#include "gateway/login.hpp"
+
+#include <openssl/crypto.h>
+
+#include <chrono>
+
+#include "auth/cookie.hpp"
+#include "gateway/body.hpp"
+#include "http/form.hpp"
+#include "http/return_path.hpp"
+
+namespace gatehouse::gateway {
+
+namespace {
+
+constexpr std::size_t kMaxReturnBytes = 2000;  // of the Location; the whole header block stays under 4,000 bytes
+constexpr std::size_t kMaxUsernameBytes = 255;
+
+struct PreSession {
+  std::string value;
+  bool is_new = false;
+};
+
+std::string_view login_cookie_name(const Scope& scope) {
+  return scope.settings->auth->options().cookie.secure ? kSecureLoginCookie : kLoginCookie;
+}
+
+auth::CookieProfile login_cookie(const Scope& scope) {
+  return {std::string(login_cookie_name(scope)), "/", "", auth::SameSite::lax,
+          scope.settings->auth->options().cookie.secure};
+}
+
+// The value of the visitor's login cookie; none if it is missing, doubled or not of our making.
+std::optional<std::string> presented_login_cookie(const Scope& scope) {
+  const auto values = auth::cookie_values(scope.request.header("cookie"), login_cookie_name(scope));
+  if (values.size() != 1) return std::nullopt;
+  const auto parsed = auth::SessionToken::parse(values.front(), auth::TokenAlphabet::base36);
+  if (!parsed) return std::nullopt;
+  return parsed->reveal();
+}
+
+auth::Result<PreSession> pre_session(World& world, const Scope& scope) {
+  if (auto presented = presented_login_cookie(scope)) return PreSession{std::move(*presented), false};
+  auto made = auth::random_text(world.random, auth::kBase36, auth::kTokenLength);
+  if (!made) return std::unexpected(made.error());
+  return PreSession{std::move(*made), true};
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string path_and_query(const http::Request& request) {
+  std::string target = request.path.escaped();
+  if (!request.query.empty()) target += "?" + request.query;
+  return target;
+}
+
+// The rd of a GET: its query's; reached through error_page, the page that was asked for.
+std::string requested_return(const Scope& scope) {
+  if (scope.request.path.text() != scope.settings->endpoint_prefix + "/login") {
+    return http::safe_return_path(path_and_query(scope.request), {});
+  }
+  const auto query = http::Form::parse(scope.request.query);
+  if (!query || query->is_doubled("rd")) return "/";
+  return std::string(query->get("rd").value_or("/"));
+}
+
+struct FormView {
+  int status = 200;
+  std::string rd;
+  std::string username;
+  std::string message;
+};
+
+net::Task<> show_form(World& world, Scope& scope, net::Exchange& exchange, FormView view) {
+  auto session = pre_session(world, scope);
+  if (!session) {
+    log_request(world.log, ops::LogLevel::error, "error", scope.request, 503, session.error().detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  const auto& hosts = scope.settings->login.allowed_return_hosts;
+  const LoginPage page{scope.endpoint("login"),     http::safe_return_path(view.rd, hosts), csrf_value(session->value),
+                       std::move(view.username), std::move(view.message),                scope.request.id};
+  std::vector<std::string> cookies;
+  if (session->is_new) cookies.push_back(auth::set_cookie(login_cookie(scope), session->value, std::nullopt, {}));
+  http::Response response = html_reply(view.status, scope.settings->pages->login(page), scope.request.id, hosts);
+  co_await reply(scope, exchange, std::move(response), std::move(cookies));
+}
+
+// The external page is elsewhere, so it gets the whole URL. `target` is a path of ours, or already a URL.
+std::string external_location(const Settings& settings, const http::Request& request, const std::string& target) {
+  const std::string& url = settings.login.url;
+  const auto origin = http::Origin::of_request(request.scheme, request.host, request.server_port);
+  const bool is_path = target.starts_with('/');
+  const std::string whole = is_path && origin ? origin->text() + request.mount + target : target;
+  const std::string rd = http::escape_component(whole);
+  if (url.size() + rd.size() > kMaxReturnBytes) return url;
+  return url + (url.contains('?') ? "&" : "?") + "rd=" + rd;
+}
+
+net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
+  // A dead cookie is cleared here, not carried into the next session.
+  if (auto asked = co_await identify(world, scope); !asked) {
+    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, asked.error().detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  FormView view;
+  view.rd = requested_return(scope);
+  co_await show_form(world, scope, exchange, std::move(view));
+}
+
+struct Credentials {
+  std::string username;
+  std::string password;
+  std::string rd;
+};
+
+struct SignedIn {
+  auth::User user;
+  auth::Session session;
+};
+
+// Everything of a login that blocks, in one go: the password, the end of what was presented, the new session.
+auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
+  auth::Auth& auth = *scope.settings->auth;
+  auto user = auth.use_key(auth::kUsernameProvider, credentials.username, credentials.password);
+  if (!user) return std::unexpected(user.error());
+  if (scope.auth.presented()) {
+    if (auto ended = auth.invalidate_session(*scope.auth.presented()); !ended) return std::unexpected(ended.error());
+  }
+  const auth::RequestView& view = scope.context.request();
+  auto session = auth.create_session(user->id, {view.address, view.device});
+  if (!session) return std::unexpected(session.error());
+  scope.auth.set_session(&*session);
+  return SignedIn{std::move(*user), std::move(*session)};
+}
+
+bool is_wrong_credentials(const auth::Error& error) {
+  return error.code == auth::ErrorCode::invalid_key_id || error.code == auth::ErrorCode::invalid_password ||
+         error.code == auth::ErrorCode::invalid_user_id;
+}
+
+net::Task<> welcome(World& world, Scope& scope, net::Exchange& exchange, const Credentials& credentials,
+                    const SignedIn& signed_in) {
+  world.throttle.note_success(scope.request.remote_addr, credentials.username);
+  world.log.write(ops::LogLevel::info, "signed_in",
+                  {{"request", scope.request.id},
+                   {"user", signed_in.user.id},
+                   {"session", auth::session_handle(signed_in.session.row.id)},
+                   {"address", scope.request.remote_addr}});
+  const std::string target =
+      http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
+  const bool is_local = target.starts_with('/');
+  http::Response response = redirect_reply(scope.request, is_local ? scope.request.mount + target : target);
+  std::vector<std::string> cookies{auth::remove_cookie(login_cookie(scope))};
+  co_await reply(scope, exchange, std::move(response), std::move(cookies));
+}
+
+net::Task<> check_credentials(World& world, Scope& scope, net::Exchange& exchange, Credentials credentials) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::string& address = scope.request.remote_addr;
+  FormView again{401, credentials.rd, credentials.username, "The name or the password is wrong."};
+  if (scope.settings->login.throttle) {
+    if (const auto wait = world.throttle.must_wait(address, credentials.username, now)) {
+      log_request(world.log, ops::LogLevel::info, "login_throttled", scope.request, 429, "too many failures");
+      http::Response response = error_reply(429, *scope.settings->pages, scope.request);
+      response.head.headers.add("Retry-After", std::to_string(wait->count()));
+      co_await reply(scope, exchange, std::move(response));
+      co_return;
+    }
+  }
+  auto done = co_await world.hash_pool.run([&scope, &credentials] { return sign_in(scope, credentials); });
+  if (!done) {
+    log_request(world.log, ops::LogLevel::warn, "busy", scope.request, 503, "the queue of logins is full");
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  if (*done) {
+    const SignedIn signed_in = std::move(**done);
+    co_await welcome(world, scope, exchange, credentials, signed_in);
+    co_return;
+  }
+  if (!is_wrong_credentials(done->error())) {
+    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, done->error().detail);
+    co_await reply_error(scope, exchange, 503);
+    co_return;
+  }
+  world.throttle.note_failure(address, credentials.username, now);
+  log_request(world.log, ops::LogLevel::info, "login_failed", scope.request, 401, "wrong name or password");
+  co_await show_form(world, scope, exchange, std::move(again));
+}
+
+bool is_csrf_valid(const Scope& scope, const http::Form& form) {
+  const auto cookie = presented_login_cookie(scope);
+  const auto field = form.get("csrf");
+  return cookie && field && equal_in_constant_time(csrf_value(*cookie), *field);
+}
+
+bool has_doubled_field(const http::Form& form) {
+  return form.is_doubled("username") || form.is_doubled("password") || form.is_doubled("rd") || form.is_doubled("csrf");
+}
+
+net::Task<> post_login(World& world, Scope& scope, net::Exchange& exchange) {
+  if (scope.auth.origin() != auth::OriginVerdict::own) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, 403, "login from a foreign or unknown origin");
+    co_await reply_error(scope, exchange, 403);
+    co_return;
+  }
+  auto form = co_await read_form(scope.request, exchange);
+  if (!form && form.error() == 0) co_return;
+  const int problem = !form ? form.error() : has_doubled_field(*form) ? 400 : 0;
+  if (problem != 0) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, problem, "not a login form");
+    co_await reply_error(scope, exchange, problem);
+    co_return;
+  }
+  Credentials credentials{std::string(form->get("username").value_or("")),
+                          std::string(form->get("password").value_or("")), std::string(form->get("rd").value_or("/"))};
+  if (credentials.username.size() > kMaxUsernameBytes || credentials.password.size() > auth::kMaxPasswordBytes) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, 400, "name or password too long");
+    co_await reply_error(scope, exchange, 400);
+    co_return;
+  }
+  if (!is_csrf_valid(scope, *form)) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, 403, "login form without its csrf value");
+    FormView fresh{403, credentials.rd, credentials.username, "The form had expired. Please try again."};
+    co_await show_form(world, scope, exchange, std::move(fresh));
+    co_return;
+  }
+  co_await check_credentials(world, scope, exchange, std::move(credentials));
+}
+
+}  // namespace
+
+std::string csrf_value(std::string_view login_cookie) { return auth::sha256_hex("csrf:" + std::string(login_cookie)); }
+
+std::string login_location(const Settings& settings, const http::Request& request) {
+  if (!settings.login.url.empty()) return external_location(settings, request, path_and_query(request));
+  const std::string page = request.mount + settings.endpoint_prefix + "/login";
+  const std::string rd = http::escape_component(path_and_query(request));
+  if (rd.size() > kMaxReturnBytes) return page;
+  return page + "?rd=" + rd;
+}
+
+net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {
+  const std::string& method = scope.request.method;
+  if (method == "GET" || method == "HEAD") {
+    if (scope.settings->login.url.empty()) {
+      co_await get_login(world, scope, exchange);
+    } else {
+      const std::string back =
+          http::safe_return_path(requested_return(scope), scope.settings->login.allowed_return_hosts);
+      http::Response response =
+          redirect_reply(scope.request, external_location(*scope.settings, scope.request, back));
+      co_await reply(scope, exchange, std::move(response));
+    }
+    co_return;
+  }
+  if (method == "POST" && scope.settings->login.url.empty()) {
+    co_await post_login(world, scope, exchange);
+    co_return;
+  }
+  http::Response response = error_reply(405, *scope.settings->pages, scope.request);
+  response.head.headers.add("Allow", "GET, HEAD, POST");
+  co_await reply(scope, exchange, std::move(response));
+}
+
+}  // namespace gatehouse::gateway

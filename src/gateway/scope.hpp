@@ -1,0 +1,81 @@
+// Everything that belongs to one request while it is served, and the parts of the process it may use.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "auth/auth_request.hpp"
+#include "gateway/context.hpp"
+#include "gateway/last_uses.hpp"
+#include "gateway/reply.hpp"
+#include "gateway/settings.hpp"
+#include "gateway/throttle.hpp"
+#include "http/request.hpp"
+#include "net/worker_pool.hpp"
+#include "ops/log.hpp"
+
+namespace gatehouse::gateway {
+
+/// Lives as long as the process; owned by app/.
+struct World {
+  ops::Log& log;
+  net::WorkerPool& store_pool;  ///< for calls that wait on the store
+  net::WorkerPool& hash_pool;   ///< for calls that hash passwords; small, so that logins cannot take the machine
+  Throttle& throttle;
+  LastUses& last_uses;
+  auth::Random& random;
+};
+
+/// One request. Confined to its reactor, but for AuthRequest, which locks for itself.
+struct Scope {
+  /// `is_endpoint`: the origin of endpoints.url counts as our own, for our endpoints only.
+  Scope(std::shared_ptr<const Settings> taken, http::Request parsed, bool is_endpoint)
+      : settings(std::move(taken)),
+        request(std::move(parsed)),
+        context(request),
+        auth(*settings->auth, context, also_own(*settings, is_endpoint)) {}
+
+  const std::shared_ptr<const Settings> settings;
+  const http::Request request;
+  RequestContext context;
+  auth::AuthRequest auth;
+
+  [[nodiscard]] bool is_head() const { return request.method == "HEAD"; }
+  /// A path of ours as the visitor reaches it.
+  [[nodiscard]] std::string endpoint(std::string_view name) const {
+    return request.mount + settings->endpoint_prefix + "/" + std::string(name);
+  }
+
+ private:
+  static std::vector<http::Origin> also_own(const Settings& settings, bool is_endpoint) {
+    if (is_endpoint && settings.endpoint_origin) return {*settings.endpoint_origin};
+    return {};
+  }
+};
+
+/// Sends an answer of ours with the session cookie that this request owes, and `cookies` besides.
+[[nodiscard]] net::Task<> reply(Scope& scope, net::Exchange& exchange, http::Response response,
+                                std::vector<std::string> cookies = {});
+/// Sends the page or JSON of a status. For 503 nobody's cookie is touched.
+[[nodiscard]] net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status);
+
+/// Writes the line of a refusal or of an answer that went wrong: request id, method, path, address and `fields`.
+void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, const http::Request& request, int status,
+                 std::string_view reason, std::string_view user = {});
+
+/// Runs `call` on the pool where a cookie was presented (the store is asked), else at once.
+template <typename Call>
+[[nodiscard]] net::Task<auth::Result<std::invoke_result_t<Call&>>> with_store(World& world, Scope& scope, Call call) {
+  using Value = std::invoke_result_t<Call&>;
+  if (!scope.auth.presented()) co_return auth::Result<Value>(call());
+  auto done = co_await world.store_pool.run(std::move(call));
+  if (!done) co_return auth::fail(auth::ErrorCode::capacity, "the store's queue is full");
+  co_return auth::Result<Value>(std::move(*done));
+}
+
+/// Asks who this is without renewing anything: for endpoints. Fails as the store does.
+[[nodiscard]] net::Task<auth::Result<std::optional<auth::SessionUser>>> identify(World& world, Scope& scope);
+
+}  // namespace gatehouse::gateway
