@@ -1,0 +1,95 @@
+#include "app/assemble.hpp"
+
+#include <utility>
+
+#include "gateway/cgi_downstream.hpp"
+#include "store/sqlite/sqlite_store.hpp"
+
+namespace gatehouse::app {
+
+namespace {
+
+// Answers for a downstream of a kind that this version cannot run yet: the configuration was warned about.
+class UnservedDownstream final : public gateway::Downstream {
+ public:
+  net::Task<cgi::RunOutcome> serve(const gateway::DownstreamRequest&, net::Exchange&, cgi::HeadHook) override {
+    co_return cgi::Failed{503, "FastCGI downstreams are not served by this version"};
+  }
+};
+
+std::shared_ptr<gateway::Downstream> make_downstream(const config::Downstream& downstream, ops::Log& log) {
+  if (const auto* cgi = std::get_if<config::CgiDownstream>(&downstream)) {
+    return std::make_shared<gateway::CgiDownstream>(
+        gateway::CgiSettings{cgi->root, cgi->program, cgi->timeout, cgi->max_processes, cgi->max_body, cgi->env}, log);
+  }
+  return std::make_shared<UnservedDownstream>();
+}
+
+std::vector<http::Origin> origins(const std::vector<std::string>& texts) {
+  std::vector<http::Origin> out;
+  for (const std::string& text : texts) {
+    if (auto origin = http::Origin::parse(text)) out.push_back(std::move(*origin));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<auth::Store> make_store(const config::Store& store) {
+  store::SqliteOptions options;
+  options.path = store.sqlite_path;
+  options.tables = {store.user_table, store.key_table, store.session_table};
+  return std::make_unique<store::SqliteStore>(std::move(options));
+}
+
+auth::AuthOptions auth_options(const config::Config& config) {
+  auth::AuthOptions options;
+  options.periods = config.session.periods;
+  options.renewal = config.session.renewal;
+  options.token_storage = config.session.token_storage;
+  options.token_alphabet = config.session.token_alphabet;
+  options.cookie = config.session.cookie;
+  options.persistent_cookie = config.login.remember;
+  options.max_per_user = config.session.max_per_user;
+  options.allowed_origins = origins(config.csrf_allowed_origins);
+  options.new_hashes = config.session.hash_scheme;
+  options.rehash_on_login = config.session.rehash_on_login;
+  return options;
+}
+
+std::expected<std::shared_ptr<const gateway::Settings>, std::string> make_settings(const config::Config& config,
+                                                                                   const Foundation& foundation) {
+  auto pages = gateway::Pages::load(config.login.templates);
+  if (!pages) return std::unexpected(pages.error());
+  auto settings = std::make_shared<gateway::Settings>();
+  settings->routes = config.routes;
+  for (const auto& [name, downstream] : config.downstreams) {
+    settings->downstreams[name] = make_downstream(downstream, foundation.log);
+  }
+  settings->identity = {config.identity.headers, config.identity.encoding == config::Encoding::percent,
+                        config.identity.hide_session_cookie};
+  settings->endpoint_prefix = config.endpoints.prefix;
+  if (!config.endpoints.url.empty()) settings->endpoint_origin = http::Origin::parse(config.endpoints.url);
+  settings->login = {config.login.enabled, config.login.url, config.login.allowed_return_hosts, config.login.throttle};
+  settings->logout_redirect = config.logout_redirect;
+  settings->auth = std::make_shared<auth::Auth>(auth_options(config), foundation.store, foundation.clock,
+                                                foundation.random, foundation.events);
+  settings->pages = std::move(*pages);
+  return settings;
+}
+
+ops::LogLevel log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::debug: return ops::LogLevel::debug;
+    case config::LogLevel::info: return ops::LogLevel::info;
+    case config::LogLevel::warn: return ops::LogLevel::warn;
+    case config::LogLevel::error: return ops::LogLevel::error;
+  }
+  std::unreachable();
+}
+
+ops::LogFormat log_format(config::LogFormat format) {
+  return format == config::LogFormat::json ? ops::LogFormat::json : ops::LogFormat::text;
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,275 @@
+#include "app/cli/cli.hpp"
+
+#include <CLI/CLI.hpp>
+#include <boost/version.hpp>
+#include <fmt/format.h>
+#include <grp.h>
+#include <openssl/crypto.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+
+#include "app/application.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/output.hpp"
+#include "app/cli/privileges.hpp"
+#include "app/version.hpp"
+#include "config/load.hpp"
+#include "fastcgi/listener.hpp"
+
+namespace gatehouse::app {
+
+namespace {
+
+using cli::complain;
+using cli::kConfigError;
+using cli::kDone;
+using cli::kFailed;
+using cli::kUsage;
+
+/// Everything that the arguments can say.
+struct Arguments {
+  std::string config_file;
+  bool as_json = false;
+  cli::NewUserArguments new_user;
+  std::string user;
+  bool password_stdin = false;
+  bool allow_weak = false;
+  cli::RevokeArguments revoke;
+};
+
+// ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+std::expected<std::optional<gid_t>, std::string> group_id(const std::string& group) {
+  if (group.empty()) return std::optional<gid_t>();
+  gid_t number = 0;
+  const auto [end, error] = std::from_chars(group.data(), group.data() + group.size(), number);
+  if (error == std::errc() && end == group.data() + group.size()) return std::optional<gid_t>(number);
+  if (const ::group* entry = getgrnam(group.c_str())) return std::optional<gid_t>(entry->gr_gid);
+  return std::unexpected("socket.group: there is no group " + group);
+}
+
+std::expected<std::vector<Listener>, std::string> own_listeners(const config::Config& config) {
+  auto group = group_id(config.socket.group);
+  if (!group) return std::unexpected(group.error());
+  std::vector<Listener> listeners;
+  for (const std::string& text : config.listen) {
+    const auto address = fastcgi::ListenAddress::parse(text);
+    if (!address) return std::unexpected("listen: " + text + " is no address");
+    auto fd = fastcgi::listen_on(*address, {config.socket.mode, *group});
+    if (!fd) return std::unexpected(fd.error());
+    listeners.push_back({*fd, text, true});
+  }
+  return listeners;
+}
+
+std::expected<std::vector<Listener>, std::string> inherited_listeners() {
+  auto sockets = fastcgi::take_systemd_sockets();
+  if (!sockets) return std::unexpected(sockets.error());
+  std::vector<Listener> listeners;
+  for (const fastcgi::InheritedSocket& socket : *sockets) {
+    if (socket.name == "http" || socket.name == "admin") {
+      return std::unexpected("systemd passed a socket named " + socket.name +
+                             ", which this version does not serve; allowed: FastCGI sockets");
+    }
+    listeners.push_back({socket.fd, "inherited:" + socket.name, false});
+  }
+  if (fastcgi::is_listening_socket(STDIN_FILENO)) listeners.push_back({STDIN_FILENO, "inherited:fd0", false});
+  return listeners;
+}
+
+int serve_on(config::Config config, std::vector<Listener> listeners) {
+  Application application(std::move(config), std::move(listeners));
+  return application.run();
+}
+
+int serve(config::Config config) {
+  auto listeners = inherited_listeners();
+  if (!listeners) return complain(kFailed, listeners.error());
+  if (listeners->empty()) listeners = own_listeners(config);
+  if (!listeners) return complain(kFailed, listeners.error());
+  if (listeners->empty()) return complain(kConfigError, "nothing to listen on; see `listen` in " + config.file);
+  return serve_on(std::move(config), std::move(*listeners));
+}
+
+// Spawned by a web server or spawn-fcgi: fd 0 is the one listener, and nothing else is bound.
+int serve_on_stdin(const std::string& config_file) {
+  auto config = cli::load_config(config_file);
+  if (!config) return kConfigError;
+  return serve_on(std::move(*config), {{STDIN_FILENO, "inherited:fd0", false}});
+}
+
+// A CGI program's answer where it cannot serve: explicit, so that nobody is let in by an empty one.
+int refuse_as_cgi() {
+  fmt::print("Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n"
+             "This version of Gatehouse is no CGI program; run it as a FastCGI server.\n");
+  return kDone;
+}
+
+// ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+int check(const std::string& config_file) {
+  const auto loaded = config::load(config::default_file(config_file));
+  if (!loaded) {
+    for (const config::Problem& problem : loaded.error()) fmt::print("{}\n", problem.message());
+    return kConfigError;
+  }
+  for (const std::string& warning : loaded->warnings) fmt::print(stderr, "{}\n", warning);
+  fmt::print("ok\n");
+  return kDone;
+}
+
+int version() {
+  fmt::print("gatehouse {}\ncommit {}\nBoost {}\nOpenSSL {}\nSQLite {}\n", kVersion, kCommit, BOOST_LIB_VERSION,
+             OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion());
+  return kDone;
+}
+
+/// Runs a command that needs the configuration and works on the store.
+int with_config(const Arguments& arguments, const std::function<int(const config::Config&)>& command) {
+  const auto config = cli::load_config(arguments.config_file);
+  if (!config) return kConfigError;
+  if (auto changed = cli::become_owner_of_store(config->store); !changed) return complain(kFailed, changed.error());
+  return command(*config);
+}
+
+/// A parser and the command that its arguments chose.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(0, 1);
+    app_.fallthrough();
+    app_.add_option("-c,--config", arguments_.config_file, "Configuration file")->type_name("FILE");
+    app_.set_help_flag("-h,--help", "Show this help");
+    add("serve", "Serve FastCGI on the configured or inherited sockets", [this] {
+      auto config = cli::load_config(arguments_.config_file);
+      return config ? serve(std::move(*config)) : kConfigError;
+    });
+    add("check", "Check the configuration and print ok or every problem", [this] { return check(arguments_.config_file); });
+    add("version", "Print version, commit and libraries", [] { return version(); });
+    add_db_commands();
+    add_user_commands();
+    add_session_commands();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::CallForHelp& help) {
+      return app_.exit(help);
+    } catch (const CLI::ParseError& error) {
+      fmt::print(stderr, "gatehouse: {}\nRun gatehouse --help for the commands.\n", error.what());
+      return kUsage;
+    }
+    if (chosen_) return chosen_();
+    if (fastcgi::is_listening_socket(STDIN_FILENO)) return serve_on_stdin(arguments_.config_file);
+    fmt::print(stderr, "{}", app_.help());
+    return kUsage;
+  }
+
+ private:
+  CLI::App* add(const char* name, const char* what, std::function<int()> command) {
+    return add_to(app_, name, what, std::move(command));
+  }
+
+  CLI::App* add_to(CLI::App& parent, const char* name, const char* what, std::function<int()> command) {
+    CLI::App* sub = parent.add_subcommand(name, what);
+    sub->fallthrough();
+    sub->callback([this, command = std::move(command)] { chosen_ = command; });
+    return sub;
+  }
+
+  CLI::App* add_group(const char* name, const char* what) {
+    CLI::App* group = app_.add_subcommand(name, what);
+    group->require_subcommand(1);
+    group->fallthrough();
+    return group;
+  }
+
+  CLI::App* add_with_config(CLI::App& parent, const char* name, const char* what,
+                            std::function<int(const config::Config&)> command) {
+    return add_to(parent, name, what,
+                  [this, command = std::move(command)] { return with_config(arguments_, command); });
+  }
+
+  void add_db_commands() {
+    CLI::App* db = add_group("db", "The store's tables");
+    add_with_config(*db, "migrate", "Create or upgrade the tables", cli::db_migrate);
+    add_with_config(*db, "status", "Compare the tables with this version", cli::db_status);
+  }
+
+  void add_user_commands() {
+    CLI::App* user = add_group("user", "Users and their passwords");
+    CLI::App* add = add_with_config(*user, "add", "Create a user", [this](const config::Config& config) {
+      arguments_.new_user.name = arguments_.user;
+      arguments_.new_user.password_stdin = arguments_.password_stdin;
+      arguments_.new_user.allow_weak = arguments_.allow_weak;
+      return cli::user_add(config, arguments_.new_user);
+    });
+    add->add_option("--set", arguments_.new_user.set, "Attribute, may be repeated")->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    take_name(*add);
+    take_password(*add);
+    take_json(*add_with_config(*user, "list", "List the users",
+                               [this](const config::Config& c) { return cli::user_list(c, arguments_.as_json); }));
+    CLI::App* password = add_with_config(*user, "password", "Set a password and end the user's sessions",
+                                         [this](const config::Config& c) {
+                                           return cli::user_password(c, arguments_.user, arguments_.password_stdin,
+                                                                     arguments_.allow_weak);
+                                         });
+    take_name(*password);
+    take_password(*password);
+    take_name(*add_with_config(*user, "disable", "Lock a user out and end the sessions", [this](const config::Config& c) {
+      return cli::user_set_disabled(c, arguments_.user, true);
+    }));
+    take_name(*add_with_config(*user, "enable", "Let a disabled user in again", [this](const config::Config& c) {
+      return cli::user_set_disabled(c, arguments_.user, false);
+    }));
+  }
+
+  void add_session_commands() {
+    CLI::App* session = add_group("session", "Sessions");
+    CLI::App* list = add_with_config(*session, "list", "List sessions", [this](const config::Config& c) {
+      return cli::session_list(c, arguments_.user, arguments_.as_json);
+    });
+    list->add_option("user", arguments_.user, "Only this user's")->type_name("USER");
+    take_json(*list);
+    CLI::App* revoke = add_with_config(*session, "revoke", "End sessions", [this](const config::Config& c) {
+      return cli::session_revoke(c, arguments_.revoke);
+    });
+    auto* which = revoke->add_option_group("which");
+    which->add_option("handle", arguments_.revoke.handle, "The session's handle, as `session list` shows it");
+    which->add_option("--user", arguments_.revoke.user, "Every session of this user")->type_name("USER");
+    which->add_flag("--all", arguments_.revoke.all, "Every session of everybody");
+    which->require_option(1);
+  }
+
+  void take_name(CLI::App& command) {
+    command.add_option("name", arguments_.user, "The user's name")->required()->type_name("NAME");
+  }
+  void take_password(CLI::App& command) {
+    command.add_flag("--password-stdin", arguments_.password_stdin, "Read the password from stdin");
+    command.add_flag("--allow-weak", arguments_.allow_weak, "Take a password shorter than login.min_password");
+  }
+  void take_json(CLI::App& command) { command.add_flag("--json", arguments_.as_json, "Print JSON"); }
+
+  CLI::App app_{"Gatehouse: an auth gateway for FastCGI and CGI", "gatehouse"};
+  Arguments arguments_;
+  std::function<int()> chosen_;
+};
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  if (std::getenv("GATEWAY_INTERFACE") != nullptr) {
+    return fastcgi::is_listening_socket(STDIN_FILENO) ? serve_on_stdin("") : refuse_as_cgi();
+  }
+  CommandLine command_line;
+  return command_line.run(argc, argv);
+}
+
+}  // namespace gatehouse::app

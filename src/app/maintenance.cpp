@@ -1,0 +1,102 @@
+#include "app/maintenance.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <atomic>
+#include <memory>
+
+#include "app/service_manager.hpp"
+
+namespace gatehouse::app {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace asio = net::asio;
+
+constexpr auto kFlushInterval = 1min;
+constexpr auto kPruneInterval = 1h;
+// Dead rows stay a day: a wall clock that jumped ahead and comes back must not have cost anybody a session.
+constexpr auto kPruneGrace = 24h;
+constexpr std::size_t kPruneBatch = 500;
+
+}  // namespace
+
+Maintenance::Maintenance(World world)
+    : world_(std::move(world)),
+      flush_timer_(world_.reactor),
+      prune_timer_(world_.reactor),
+      watchdog_timer_(world_.reactor) {}
+
+void Maintenance::start() {
+  asio::co_spawn(world_.reactor, flush_each_minute(), asio::detached);
+  asio::co_spawn(world_.reactor, prune_each_hour(), asio::detached);
+  if (const auto interval = service_manager::watchdog_interval()) {
+    const auto half = std::chrono::duration_cast<std::chrono::milliseconds>(*interval / 2);
+    asio::co_spawn(world_.reactor, feed_watchdog(half), asio::detached);
+  }
+}
+
+void Maintenance::stop() {
+  asio::post(world_.reactor, [this] {
+    is_stopped_ = true;
+    flush_timer_.cancel();
+    prune_timer_.cancel();
+    watchdog_timer_.cancel();
+  });
+}
+
+net::Task<bool> Maintenance::pause(Timer& timer, std::chrono::milliseconds span) {
+  if (is_stopped_) co_return false;
+  timer.expires_after(span);
+  boost::system::error_code ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_return !is_stopped_;
+}
+
+void Maintenance::flush() {
+  const auto uses = world_.last_uses.take(world_.clock.now());
+  if (uses.empty()) return;
+  if (auto written = world_.store.touch(uses); !written) {
+    world_.log.write(ops::LogLevel::warn, "last_used_not_written", {{"detail", written.error().detail}});
+  }
+}
+
+net::Task<> Maintenance::flush_each_minute() {
+  while (co_await pause(flush_timer_, kFlushInterval)) {
+    const auto done = co_await world_.store_pool.run([this] {
+      flush();
+      return true;
+    });
+    if (!done) world_.log.write(ops::LogLevel::warn, "busy", {{"reason", "last_used_at waits for the store"}});
+  }
+}
+
+net::Task<> Maintenance::prune_each_hour() {
+  while (co_await pause(prune_timer_, kPruneInterval)) {
+    const auto done = co_await world_.store_pool.run([this] {
+      return world_.store.delete_dead(world_.clock.now() - kPruneGrace, world_.max_lifetime, kPruneBatch);
+    });
+    if (done && !*done) {
+      world_.log.write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});
+    }
+  }
+}
+
+// The watchdog is fed only if every reactor and the store's pool have turned since the last time: a process that
+// accepts and no longer answers must be restarted.
+net::Task<> Maintenance::feed_watchdog(std::chrono::milliseconds interval) {
+  while (true) {
+    const auto answered = std::make_shared<std::atomic<std::size_t>>(0);
+    for (asio::io_context* reactor : world_.reactors) asio::post(*reactor, [answered] { ++*answered; });
+    const bool goes_on = co_await pause(watchdog_timer_, interval);
+    if (!goes_on) co_return;
+    if (answered->load() == world_.reactors.size()) service_manager::feed_watchdog();
+  }
+}
+
+}  // namespace gatehouse::app
