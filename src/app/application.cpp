@@ -72,6 +72,13 @@ class Reactor {
   std::thread thread_;
 };
 
+// Before any thread is made, the pools' among them: one that has a signal unblocked takes it with its default action.
+void block_signals() {
+  const sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 std::vector<int> descriptors(const std::vector<Listener>& listeners) {
   std::vector<int> out;
   for (const Listener& listener : listeners) out.push_back(listener.fd);
@@ -150,10 +157,6 @@ int Application::Impl::run() {
     log_.write(ops::LogLevel::error, "cannot_start", {{"reason", settings.error()}});
     return kConfigExit;
   }
-  const sigset_t signals = handled_signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-
   gateway_ = std::make_unique<gateway::Gateway>(
       gateway::World{log_, store_pool_, hash_pool_, throttle_, last_uses_, random_}, std::move(*settings));
   start_serving();
@@ -262,8 +265,10 @@ void Application::Impl::remove_our_sockets() {
   }
 }
 
-Application::Application(config::Config config, std::vector<Listener> listeners)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(listeners))) {}
+Application::Application(config::Config config, std::vector<Listener> listeners) {
+  block_signals();
+  impl_ = std::make_unique<Impl>(std::move(config), std::move(listeners));
+}
 
 Application::~Application() = default;
 

@@ -34,64 +34,68 @@ Auth::Auth(AuthOptions options, Store& store, const Clock& clock, Random& random
 
 // ── a presented session ──────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<Lookup> Auth::find(const SessionToken& token) const {
+Result<Lookup> Auth::find(const SessionToken& token, Caller caller) const {
   const Timestamp now = clock_.now();
+  Lookup lookup;
+  lookup.caller = std::move(caller);
   auto row = store_.find_session(token.id(options_.token_storage));
   if (!row) return std::unexpected(row.error());
-  if (!*row) return follow_rotated(token, now);
+  if (!*row) return follow_rotated(token, std::move(lookup), now);
 
-  Lookup lookup;
-  lookup.found = accept(token, **row, now, lookup.keeps_cookie);
+  accept(token, **row, now, lookup);
   const SessionRow& session = (*row)->session;
   if (lookup.found && session.parent) lookup.first_presentation = Presentation{session.id, *session.parent, now};
   return lookup;
 }
 
 // The row of a live session becomes an answer, or no session: expired, disabled, or with expiries nobody can believe.
-std::optional<SessionUser> Auth::accept(const SessionToken& token, const SessionAndUser& row, Timestamp now,
-                                        bool& keeps_cookie) const {
+void Auth::accept(const SessionToken& token, const SessionAndUser& row, Timestamp now, Lookup& lookup) const {
   if (has_implausible_expiry(row.session)) {
-    keeps_cookie = true;
-    events_.report({EventKind::implausible_expiry, row.user.id, session_handle(row.session.id), {}, {}});
-    return std::nullopt;
+    lookup.keeps_cookie = true;
+    report(EventKind::implausible_expiry, lookup, &row.session.id);
+    return;
   }
   const SessionState state = state_at(row.session, options_.periods, now);
-  if (state == SessionState::dead || row.user.disabled) return std::nullopt;
+  if (state == SessionState::dead || row.user.disabled) return;
+  lookup.found = SessionUser{Session{token, row.session, state, false}, row.user};
   if (exceeds_policy(row.session, options_.periods, now)) {
-    events_.report({EventKind::expiry_beyond_policy, row.user.id, session_handle(row.session.id), {}, {}});
+    report(EventKind::expiry_beyond_policy, lookup, &row.session.id);
   }
-  return SessionUser{Session{token, row.session, state, false}, row.user};
 }
 
 // An id that is not live may have a successor: whoever holds the old token can compute it. Computing it is no
 // presentation, and the successor is answered with as it is: only presenting it itself renews it.
-Result<Lookup> Auth::follow_rotated(SessionToken token, Timestamp now) const {
+Result<Lookup> Auth::follow_rotated(SessionToken token, Lookup lookup, Timestamp now) const {
   const SessionId presented = token.id(options_.token_storage);
-  Lookup lookup;
   for (int hop = 0; hop < kMaxHops; ++hop) {
     auto rotated = store_.find_rotated(token.id(options_.token_storage));
     if (!rotated) return std::unexpected(rotated.error());
     if (!*rotated) {
-      if (hop == 0) events_.report({EventKind::unknown_session, {}, session_handle(presented), {}, {}});
+      if (hop == 0) report(EventKind::unknown_session, lookup, &presented);
       return lookup;
     }
     const RotatedRow& row = **rotated;
     if (now > row.idle_expires) return lookup;
     if (is_grace_over(row, options_.periods.rotation_grace, now)) {
       lookup.reused_family = row.family;
-      events_.report({EventKind::rotated_reuse, {}, session_handle(presented), {}, "family " + row.family});
+      report(EventKind::rotated_reuse, lookup, &presented, "family " + row.family);
       return lookup;
     }
     token = token.successor(row.nonce);
     auto live = store_.find_session(token.id(options_.token_storage));
     if (!live) return std::unexpected(live.error());
     if (*live) {
-      lookup.found = accept(token, **live, now, lookup.keeps_cookie);
+      accept(token, **live, now, lookup);
       lookup.via_rotated_id = lookup.found.has_value();
       return lookup;
     }
   }
   return lookup;
+}
+
+void Auth::report(EventKind kind, const Lookup& lookup, const SessionId* id, std::string detail) const {
+  events_.report({kind, lookup.found ? lookup.found->user.id : "", id == nullptr ? "" : session_handle(*id),
+                  lookup.caller.request_id, lookup.caller.address, std::move(detail)});
 }
 
 Result<void> Auth::settle(const Lookup& lookup) {
@@ -101,7 +105,7 @@ Result<void> Auth::settle(const Lookup& lookup) {
   if (lookup.first_presentation) {
     // Not written now, it is written at the next presentation; until then the grace has not begun.
     if (auto marked = store_.mark_presented(*lookup.first_presentation); !marked) {
-      events_.report({EventKind::renewal_not_written, {}, {}, {}, marked.error().detail});
+      report(EventKind::renewal_not_written, lookup, &lookup.first_presentation->id, marked.error().detail);
     }
   }
   return {};
@@ -160,7 +164,7 @@ Result<std::optional<SessionUser>> Auth::extend(const Lookup& lookup) {
 // Somebody else renewed it first, or ended it: look once more and take what is there. The first look had found the
 // session alive, so a second one that fails refuses nobody.
 std::optional<SessionUser> Auth::again(const Lookup& lookup) const {
-  auto second = find(lookup.found->session.token);
+  auto second = find(lookup.found->session.token, lookup.caller);
   if (!second) return unrenewed(lookup, second.error());
   if (!second->found) return std::nullopt;
   const SessionRow& before = lookup.found->session.row;
@@ -170,8 +174,7 @@ std::optional<SessionUser> Auth::again(const Lookup& lookup) const {
 }
 
 std::optional<SessionUser> Auth::unrenewed(const Lookup& lookup, const Error& error) const {
-  events_.report({EventKind::renewal_not_written, lookup.found->user.id,
-                  session_handle(lookup.found->session.row.id), {}, error.detail});
+  report(EventKind::renewal_not_written, lookup, &lookup.found->session.row.id, error.detail);
   return lookup.found;
 }
 

@@ -41,8 +41,15 @@ struct SessionSource {
   std::string device;  ///< cut to 256 bytes
 };
 
+/// On whose behalf a token is looked up; only told in events.
+struct Caller {
+  std::string request_id;
+  std::string address;
+};
+
 /// What a presented token leads to.
 struct Lookup {
+  Caller caller;
   /// The live session and its user. For a rotated id within its grace: the successor, unrenewed.
   std::optional<SessionUser> found;
   bool via_rotated_id = false;
@@ -60,7 +67,7 @@ class Auth {
 
   // ── a presented session ────────────────────────────────────────────────────────────────────────────────────────
   /// Looks a token up: one read for a live session; for one that is not live, the rotated ids besides. Writes nothing.
-  [[nodiscard]] Result<Lookup> find(const SessionToken& token) const;
+  [[nodiscard]] Result<Lookup> find(const SessionToken& token, Caller caller = {}) const;
   /// Renews an idle session (rotate or extend) and writes what `lookup` owes. Call it for a request that is let in.
   /// Returns the session as it is now; nullopt if it was logged out meanwhile: a renewal never brings it back.
   /// A write that cannot be made refuses nobody: the session is returned unrenewed (fresh = false).
@@ -102,13 +109,12 @@ class Auth {
   [[nodiscard]] Events& events() const { return events_; }
 
  private:
-  struct Followed;
-  [[nodiscard]] Result<Lookup> follow_rotated(SessionToken token, Timestamp now) const;
-  [[nodiscard]] std::optional<SessionUser> accept(const SessionToken& token, const SessionAndUser& row, Timestamp now,
-                                                  bool& keeps_cookie) const;
+  [[nodiscard]] Result<Lookup> follow_rotated(SessionToken token, Lookup lookup, Timestamp now) const;
+  void accept(const SessionToken& token, const SessionAndUser& row, Timestamp now, Lookup& lookup) const;
   [[nodiscard]] Result<std::optional<SessionUser>> rotate(const Lookup& lookup);
   [[nodiscard]] Result<std::optional<SessionUser>> extend(const Lookup& lookup);
   [[nodiscard]] std::optional<SessionUser> unrenewed(const Lookup& lookup, const Error& error) const;
+  void report(EventKind kind, const Lookup& lookup, const SessionId* id, std::string detail = {}) const;
   [[nodiscard]] std::optional<SessionUser> again(const Lookup& lookup) const;
   [[nodiscard]] Result<std::optional<std::string>> family_of(const SessionToken& token) const;
   [[nodiscard]] Result<std::string> dummy_hash();

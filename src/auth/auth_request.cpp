@@ -27,7 +27,8 @@ std::optional<SessionToken> AuthRequest::read_token() const {
   const auto values = cookie_values(context_.request().cookie, options.cookie.name);
   if (values.empty()) return std::nullopt;
   if (std::ranges::any_of(values, [&](const std::string& value) { return value != values.front(); })) {
-    auth_.events().report({EventKind::doubled_cookie, {}, {}, context_.request().address, {}});
+    const RequestView& request = context_.request();
+    auth_.events().report({EventKind::doubled_cookie, {}, {}, request.id, request.address, {}});
     return std::nullopt;
   }
   return SessionToken::parse(values.front(), options.token_alphabet);
@@ -81,7 +82,7 @@ AuthRequest::Answer AuthRequest::find_locked() {
     answer_ = std::optional<SessionUser>();
     return *answer_;
   }
-  lookup_ = auth_.find(*presented_);
+  lookup_ = auth_.find(*presented_, {context_.request().id, context_.request().address});
   if (!*lookup_) {
     answer_ = std::unexpected(lookup_->error());
     return *answer_;

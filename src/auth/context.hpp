@@ -11,6 +11,7 @@ namespace gatehouse::auth {
 
 /// A read-only view of one request, already parsed by whoever received it.
 struct RequestView {
+  std::string id;                             ///< names the request in the log; may be empty
   std::string method;
   std::string scheme;                         ///< "http" or "https"
   std::string host;                           ///< the Host header as sent

@@ -49,7 +49,7 @@ class KeptEvents final : public Events {
 
 class FakeContext final : public Context {
  public:
-  RequestView view{.method = "GET", .scheme = "https", .host = "app.example.org", .server_port = 443,
+  RequestView view{.id = "r1", .method = "GET", .scheme = "https", .host = "app.example.org", .server_port = 443,
                    .cookie = {}, .origin = {}, .sec_fetch_site = {}, .address = "192.0.2.7", .device = "test"};
   std::vector<std::string> cookies;
   [[nodiscard]] const RequestView& request() const override { return view; }
