@@ -498,7 +498,7 @@ bool Run::is_over() const {
 Deadline Run::next_deadline() const {
   if (is_cut_off_) return Deadline::max();
   if (exited_at_) return *exited_at_ + kGrace;
-  if (is_answer_stuck()) return *input_blocked_since_ + kGrace;
+  if (is_answer_stuck()) return input_blocked_since_.value_or(last_move_) + kGrace;
   if (output_ended_at_ && !has_head_) return *output_ended_at_ + kGrace;
   // While the visitor is waited for, nothing is due; last_move_ tells afterwards.
   if (visitor_waits_ > 0) return net::after(program_.timeout);

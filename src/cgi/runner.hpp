@@ -48,6 +48,9 @@ struct BrokenOff {
 };
 using RunOutcome = std::variant<Delivered, LocalRedirect, Failed, BrokenOff>;
 
+/// While the program still takes the request's body, its answer is held (in memory, then in a temporary file): nginx
+/// sends no more of a body once the answer has begun. It goes out when the body has ended, when the program has closed
+/// its stdin or has not read for a second.
 /// Runs the program to its end on the calling coroutine's (single-threaded) executor. `without_body`: the answer to
 /// HEAD; body bytes are read and dropped. Whatever happens, when it returns the process group is gone and reaped, and
 /// every descriptor closed: TERM to the group, KILL half a second later. A grandchild that keeps stdout open after the

@@ -235,7 +235,10 @@ bool Connection::accept_stdin(const RecordPiece& piece) {
   const bool is_end = piece.header.content_length == 0;
   if (stage_ == Stage::params) return false;
   if (stage_ == Stage::draining) {
-    if (!is_end) return ignore(piece, host_->options.drain_bytes);
+    if (!is_end) {
+      arm_guard(host_->options.drain_time);
+      return ignore(piece, host_->options.drain_bytes);
+    }
     next_request();
     return true;
   }

@@ -197,6 +197,7 @@ TEST(WorkerPool, ServesSeveralReactorsAtOnce) {
     for (int j = 0; j < 4; ++j) asio::co_spawn(*reactors.back(), add_many(pool, sum, 100), asio::detached);
   }
   std::vector<std::thread> threads;
+  threads.reserve(reactors.size());
   for (auto& reactor : reactors) threads.emplace_back([&reactor] { reactor->run(); });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(sum, 1200);
