@@ -1,9 +1,9 @@
 #include "app/application.hpp"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <pthread.h>
 #include <unistd.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -34,7 +34,9 @@ constexpr std::size_t kStoreThreads = 8;
 constexpr std::size_t kMaxPendingStoreCalls = 4096;
 constexpr int kDrainedSignal = SIGUSR1;
 
-std::size_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+std::size_t cores() {
+  return std::max(1U, std::thread::hardware_concurrency());
+}
 
 std::size_t hashes_at_once(const config::Login& login) {
   if (login.max_hashes > 0) return login.max_hashes;
@@ -97,6 +99,7 @@ std::string changes_that_need_a_restart(const config::Config& old, const config:
   note(old.threads != now.threads, "threads");
   note(old.store != now.store, "store");
   note(old.admin_listen != now.admin_listen, "admin");
+  note(old.login.max_hashes != now.login.max_hashes || old.login.hash_queue != now.login.hash_queue, "login.hashes");
   return out;
 }
 
@@ -110,7 +113,8 @@ class Application::Impl {
         log_(log_level(config_.log.level), log_format(config_.log.format)),
         events_(log_),
         store_(make_store(config_.store)),
-        store_pool_(kStoreThreads, kMaxPendingStoreCalls),
+        read_pool_(kStoreThreads, kMaxPendingStoreCalls),
+        write_pool_(kStoreThreads, kMaxPendingStoreCalls),
         hash_pool_(hashes_at_once(config_.login), hashes_at_once(config_.login) * (1 + config_.login.hash_queue)) {}
 
   int run();
@@ -137,7 +141,8 @@ class Application::Impl {
   std::unique_ptr<gateway::Gateway> gateway_;
   // Pools before reactors, so that they are the later ones to go: a coroutine that is dropped with its reactor may
   // still be known to a pool.
-  net::WorkerPool store_pool_;
+  net::WorkerPool read_pool_;
+  net::WorkerPool write_pool_;
   net::WorkerPool hash_pool_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
   std::unique_ptr<Maintenance> maintenance_;
@@ -158,7 +163,7 @@ int Application::Impl::run() {
     return kConfigExit;
   }
   gateway_ = std::make_unique<gateway::Gateway>(
-      gateway::World{log_, store_pool_, hash_pool_, throttle_, last_uses_, random_}, std::move(*settings));
+      gateway::World{log_, read_pool_, write_pool_, hash_pool_, throttle_, last_uses_, random_}, std::move(*settings));
   start_serving();
   service_manager::ready();
   for (const Listener& listener : listeners_) {
@@ -174,9 +179,8 @@ void Application::Impl::start_serving() {
   const std::size_t count = config_.threads == 0 ? cores() : config_.threads;
   for (std::size_t i = 0; i < count; ++i) reactors_.push_back(std::make_unique<Reactor>());
   server_ = std::make_unique<fastcgi::Server>(contexts(), descriptors(listeners_), fastcgi_door(*gateway_, log_));
-  maintenance_ = std::make_unique<Maintenance>(
-      Maintenance::World{reactors_.front()->context(), contexts(), store_pool_, *store_, clock_, last_uses_, log_,
-                         config_.session.periods.max_lifetime});
+  maintenance_ = std::make_unique<Maintenance>(Maintenance::World{reactors_.front()->context(), contexts(), write_pool_,
+                                                                  *store_, clock_, last_uses_, log_, *gateway_});
   maintenance_->start();
   server_->start();
   for (const auto& reactor : reactors_) reactor->start();
@@ -223,7 +227,8 @@ void Application::Impl::begin_drain() {
 void Application::Impl::end() {
   maintenance_->stop();
   for (const auto& reactor : reactors_) reactor->stop();
-  store_pool_.stop();
+  read_pool_.stop();
+  write_pool_.stop();
   hash_pool_.stop();
   maintenance_->flush();
 }
@@ -272,6 +277,8 @@ Application::Application(config::Config config, std::vector<Listener> listeners)
 
 Application::~Application() = default;
 
-int Application::run() { return impl_->run(); }
+int Application::run() {
+  return impl_->run();
+}
 
 }  // namespace gatehouse::app

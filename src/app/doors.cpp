@@ -1,7 +1,7 @@
 #include "app/doors.hpp"
 
-#include <exception>
 #include <fmt/format.h>
+#include <exception>
 #include <random>
 
 #include "cgi/environment.hpp"

@@ -68,7 +68,7 @@ void Maintenance::flush() {
 
 net::Task<> Maintenance::flush_each_minute() {
   while (co_await pause(flush_timer_, kFlushInterval)) {
-    const auto done = co_await world_.store_pool.run([this] {
+    const auto done = co_await world_.write_pool.run([this] {
       flush();
       return true;
     });
@@ -76,19 +76,26 @@ net::Task<> Maintenance::flush_each_minute() {
   }
 }
 
+// A batch at a time, until one is not full: the writer is free for others in between.
 net::Task<> Maintenance::prune_each_hour() {
-  while (co_await pause(prune_timer_, kPruneInterval)) {
-    const auto done = co_await world_.store_pool.run([this] {
-      return world_.store.delete_dead(world_.clock.now() - kPruneGrace, world_.max_lifetime, kPruneBatch);
-    });
-    if (done && !*done) {
-      world_.log.write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});
+  bool is_more = false;
+  while (true) {
+    if (!is_more) {
+      const bool goes_on = co_await pause(prune_timer_, kPruneInterval);
+      if (!goes_on) co_return;
     }
+    const auto max_lifetime = world_.gateway.settings()->auth->options().periods.max_lifetime;
+    const auto done = co_await world_.write_pool.run([this, max_lifetime] {
+      return world_.store.delete_dead(world_.clock.now() - kPruneGrace, max_lifetime, kPruneBatch);
+    });
+    if (is_stopped_) co_return;
+    is_more = done && *done && **done == kPruneBatch;
+    if (done && !*done) world_.log.write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});
   }
 }
 
-// The watchdog is fed only if every reactor and the store's pool have turned since the last time: a process that
-// accepts and no longer answers must be restarted.
+// The watchdog is fed only if every reactor has turned since the last time: a process that accepts and no longer
+// answers must be restarted.
 net::Task<> Maintenance::feed_watchdog(std::chrono::milliseconds interval) {
   while (true) {
     const auto answered = std::make_shared<std::atomic<std::size_t>>(0);

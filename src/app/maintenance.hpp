@@ -1,5 +1,5 @@
-// Small regular work of a serving process: last_used_at, dead rows, the watchdog. Runs as coroutines on one reactor; what touches the
-// store goes through its pool, and a failure is only logged: it comes again.
+// Small regular work of a serving process: last_used_at, dead rows, the watchdog. Runs as coroutines on one reactor;
+// what touches the store goes through its pool, and a failure is only logged: it comes again.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "auth/store.hpp"
+#include "gateway/gateway.hpp"
 #include "gateway/last_uses.hpp"
 #include "net/worker_pool.hpp"
 #include "ops/log.hpp"
@@ -20,13 +21,14 @@ class Maintenance {
  public:
   struct World {
     net::asio::io_context& reactor;
-    std::vector<net::asio::io_context*> reactors;  ///< every one is asked whether it still turns, before the watchdog is fed
-    net::WorkerPool& store_pool;
+    std::vector<net::asio::io_context*>
+        reactors;  ///< every one is asked whether it still turns, before the watchdog is fed
+    net::WorkerPool& write_pool;
     auth::Store& store;
     const auth::Clock& clock;
     gateway::LastUses& last_uses;
     ops::Log& log;
-    auth::Milliseconds max_lifetime;
+    const gateway::Gateway& gateway;  ///< whose settings say how long a session lives, also after a reload
   };
 
   explicit Maintenance(World world);

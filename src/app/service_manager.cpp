@@ -6,7 +6,9 @@
 
 namespace gatehouse::app::service_manager {
 
-void ready() { sd_notify(0, "READY=1"); }
+void ready() {
+  sd_notify(0, "READY=1");
+}
 
 void reloading() {
   timespec now{};
@@ -14,9 +16,13 @@ void reloading() {
   sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1'000).c_str());
 }
 
-void stopping() { sd_notify(0, "STOPPING=1"); }
+void stopping() {
+  sd_notify(0, "STOPPING=1");
+}
 
-void feed_watchdog() { sd_notify(0, "WATCHDOG=1"); }
+void feed_watchdog() {
+  sd_notify(0, "WATCHDOG=1");
+}
 
 std::optional<std::chrono::microseconds> watchdog_interval() {
   std::uint64_t microseconds = 0;

@@ -27,7 +27,9 @@ std::string cut_to_characters(std::string_view text, std::size_t bytes) {
 
 }  // namespace
 
-std::string session_handle(const SessionId& id) { return sha256_hex(id.text()).substr(0, kHandleLength); }
+std::string session_handle(const SessionId& id) {
+  return sha256_hex(id.text()).substr(0, kHandleLength);
+}
 
 Auth::Auth(AuthOptions options, Store& store, const Clock& clock, Random& random, Events& events)
     : options_(std::move(options)), store_(store), clock_(clock), random_(random), events_(events) {}
@@ -136,8 +138,7 @@ Result<std::optional<SessionUser>> Auth::rotate(const Lookup& lookup) {
   auto outcome = store_.rotate(rotation, lookup.first_presentation);
   if (!outcome) return unrenewed(lookup, outcome.error());
   switch (*outcome) {
-    case RotationOutcome::rotated:
-      return SessionUser{Session{token, successor, SessionState::active, true}, old.user};
+    case RotationOutcome::rotated: return SessionUser{Session{token, successor, SessionState::active, true}, old.user};
     case RotationOutcome::already_rotated: return again(lookup);
     case RotationOutcome::gone: return std::nullopt;
   }
@@ -152,8 +153,7 @@ Result<std::optional<SessionUser>> Auth::extend(const Lookup& lookup) {
   row.active_expires = now + options_.periods.active;
   row.idle_expires = row.active_expires + options_.periods.idle;
   row.last_used_at = now;
-  auto moved =
-      store_.extend(row.id, old_active, row.active_expires, row.idle_expires, now, lookup.first_presentation);
+  auto moved = store_.extend(row.id, old_active, row.active_expires, row.idle_expires, now, lookup.first_presentation);
   if (!moved) return unrenewed(lookup, moved.error());
   if (!*moved) return again(lookup);
   renewed.session.state = SessionState::active;
@@ -222,17 +222,27 @@ Result<std::size_t> Auth::invalidate_session(const SessionToken& token) {
   return invalidate_family(**family);
 }
 
-Result<std::size_t> Auth::invalidate_family(const std::string& family) { return store_.delete_family(family); }
+Result<std::size_t> Auth::invalidate_family(const std::string& family) {
+  return store_.delete_family(family);
+}
 
 Result<std::size_t> Auth::invalidate_all_user_sessions(const std::string& user_id) {
   return store_.delete_sessions_of_user(user_id);
 }
 
 Result<std::optional<std::string>> Auth::owner_of(const SessionToken& token) const {
-  auto lookup = find(token);
-  if (!lookup) return std::unexpected(lookup.error());
-  if (!lookup->found) return std::nullopt;
-  return lookup->found->user.id;
+  SessionToken current = token;
+  for (int hop = 0; hop < kMaxHops; ++hop) {
+    const SessionId id = current.id(options_.token_storage);
+    auto row = store_.find_session(id);
+    if (!row) return std::unexpected(row.error());
+    if (*row) return (*row)->user.id;
+    auto rotated = store_.find_rotated(id);
+    if (!rotated) return std::unexpected(rotated.error());
+    if (!*rotated) return std::nullopt;
+    current = current.successor((*rotated)->nonce);
+  }
+  return std::nullopt;
 }
 
 // ── users and keys ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -307,7 +317,9 @@ Result<std::size_t> Auth::update_key_password(std::string_view provider, std::st
   return store_.delete_sessions_of_user((*key)->user_id);
 }
 
-Result<std::optional<User>> Auth::get_user(const std::string& user_id) const { return store_.find_user(user_id); }
+Result<std::optional<User>> Auth::get_user(const std::string& user_id) const {
+  return store_.find_user(user_id);
+}
 
 Result<std::size_t> Auth::set_disabled(const std::string& user_id, bool disabled) {
   UserChange change;

@@ -1,7 +1,8 @@
 // Auth: Lucia's verbs over a store. Users, keys, sessions, and the life cycle that joins them.
 //
-// A validation has three steps, so that a gateway can decide between them: `find` reads and writes nothing, `renew` is for a request that is
-// let in, `settle` for one that is not. AuthRequest runs them for one request; use Auth directly for everything that has no request.
+// A validation has three steps, so that a gateway can decide between them: `find` reads and writes nothing, `renew` is
+// for a request that is let in, `settle` for one that is not. AuthRequest runs them for one request; use Auth directly
+// for everything that has no request.
 #pragma once
 
 #include <memory>
@@ -28,8 +29,8 @@ struct AuthOptions {
   TokenStorage token_storage = TokenStorage::sha256;
   TokenAlphabet token_alphabet = TokenAlphabet::base36;
   CookieProfile cookie;
-  bool persistent_cookie = true;  ///< Expires on the cookie; false: it ends with the browser
-  std::size_t max_per_user = 0;   ///< live sessions of one user; 0 = no limit, else the oldest end
+  bool persistent_cookie = true;              ///< Expires on the cookie; false: it ends with the browser
+  std::size_t max_per_user = 0;               ///< live sessions of one user; 0 = no limit, else the oldest end
   std::vector<http::Origin> allowed_origins;  ///< besides the request's own
   HashScheme new_hashes = HashScheme::argon2id;
   bool rehash_on_login = true;
@@ -58,6 +59,12 @@ struct Lookup {
   /// Writes that are owed whatever is decided: the successor's first presentation, the end of a reused family.
   std::optional<Presentation> first_presentation;
   std::optional<std::string> reused_family;
+
+  /// True if `renew` or `settle` will write to the store.
+  [[nodiscard]] bool owes_write() const {
+    const bool is_idle = found && !via_rotated_id && found->session.state == SessionState::idle;
+    return is_idle || first_presentation || reused_family;
+  }
 };
 
 /// Thread-safe; holds references that must outlive it.

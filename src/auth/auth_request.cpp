@@ -76,6 +76,11 @@ Result<void> AuthRequest::settle() {
   return auth_.settle(**lookup_);
 }
 
+bool AuthRequest::owes_write() {
+  const std::scoped_lock lock(mutex_);
+  return !is_final_ && lookup_ && *lookup_ && (*lookup_)->owes_write();
+}
+
 AuthRequest::Answer AuthRequest::find_locked() {
   if (answer_) return *answer_;
   if (!presented_) {

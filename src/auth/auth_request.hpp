@@ -1,8 +1,9 @@
 // AuthRequest: one request's question "who is this?", asked of the store at most once.
 //
 // Lucia's AuthRequest with the semantics of 0.11 (validate_user primes validate), one memo for both calls, and failures
-// that stay failures. Cookies: untouched where nothing was presented, where what was presented is malformed or doubled, where the
-// origin is foreign, and where the store failed; removed for a dead session; re-sent whenever id or expiry moved.
+// that stay failures. Cookies: untouched where nothing was presented, where what was presented is malformed or doubled,
+// where the origin is foreign, and where the store failed; removed for a dead session; re-sent whenever id or expiry
+// moved.
 #pragma once
 
 #include <mutex>
@@ -30,11 +31,15 @@ class AuthRequest {
   [[nodiscard]] Result<std::optional<SessionUser>> find();
   /// The second half, for a request that is let in. Calls `find` if nobody has.
   [[nodiscard]] Result<std::optional<SessionUser>> renew();
-  /// Instead of `renew`, for a request that is refused or that only asks: writes what must be written whatever was decided, renews nothing. A
-  /// failure to write a presentation is swallowed; one to end a reused family is returned.
+  /// Instead of `renew`, for a request that is refused or that only asks: writes what must be written whatever was
+  /// decided, renews nothing. A failure to write a presentation is swallowed; one to end a reused family is returned.
   [[nodiscard]] Result<void> settle();
 
-  /// Makes `session` the answer from now on and delivers its cookie; nullptr removes the cookie. Never touches the store.
+  /// After `find`: true if `renew` or `settle` would write to the store, and so may wait for it.
+  [[nodiscard]] bool owes_write();
+
+  /// Makes `session` the answer from now on and delivers its cookie; nullptr removes the cookie. Never touches the
+  /// store.
   void set_session(const Session* session);
 
   /// Where the request comes from; a foreign one has no session.
@@ -57,9 +62,9 @@ class AuthRequest {
   std::mutex mutex_;
   // guarded by mutex_
   std::optional<Result<Lookup>> lookup_;
-  std::optional<Answer> answer_;          // of find; replaced by that of renew or set_session
-  bool is_final_ = false;                 // renewed, or set by set_session
-  std::optional<Session> set_session_;    // given by set_session without its user
+  std::optional<Answer> answer_;        // of find; replaced by that of renew or set_session
+  bool is_final_ = false;               // renewed, or set by set_session
+  std::optional<Session> set_session_;  // given by set_session without its user
 };
 
 }  // namespace gatehouse::auth

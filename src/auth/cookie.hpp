@@ -22,11 +22,12 @@ struct CookieProfile {
 };
 
 /// Every value under exactly this name in a Cookie header, in order. Split at ';' only; the first '=' ends the name;
-/// both are trimmed of SP and TAB; a value in double quotes loses them; segments without '=' and empty names are skipped; no percent-decoding
-/// (a token has none); names are case-sensitive. Never fails, whatever the bytes.
+/// both are trimmed of SP and TAB; a value in double quotes loses them; segments without '=' and empty names are
+/// skipped; no percent-decoding (a token has none); names are case-sensitive. Never fails, whatever the bytes.
 [[nodiscard]] std::vector<std::string> cookie_values(std::string_view cookie_header, std::string_view name);
 
-/// Returns the Cookie header without the cookies of that name; nullopt if nothing is left. The others keep their bytes and order.
+/// Returns the Cookie header without the cookies of that name; nullopt if nothing is left. The others keep their bytes
+/// and order.
 [[nodiscard]] std::optional<std::string> without_cookie(std::string_view cookie_header, std::string_view name);
 
 /// Makes a Set-Cookie value: name=value; Domain; Path; Expires; HttpOnly; Secure; SameSite. `expires` nullopt: a

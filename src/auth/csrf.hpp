@@ -1,5 +1,6 @@
-// Where a request comes from: the origin check. A page of another site may make a browser send our cookie; it cannot make it lie about the
-// origin. Pure; after Envoy's csrf filter and Lucia's verifyRequestOrigin, with scheme, host and port all counting.
+// Where a request comes from: the origin check. A page of another site may make a browser send our cookie; it cannot
+// make it lie about the origin. Pure; after Envoy's csrf filter and Lucia's verifyRequestOrigin, with scheme, host and
+// port all counting.
 #pragma once
 
 #include <optional>
@@ -24,8 +25,8 @@ enum class OriginVerdict {
   unknown,      ///< neither header: no browser. The session counts for pages; our own POST endpoints refuse
 };
 
-/// Judges a request against its own origin (nullopt if it has none that can be told: then no Origin is own by itself) and
-/// the configured ones.
+/// Judges a request against its own origin (nullopt if it has none that can be told: then no Origin is own by itself)
+/// and the configured ones.
 [[nodiscard]] OriginVerdict judge_origin(const OriginEvidence& evidence, const std::optional<http::Origin>& own,
                                          std::span<const http::Origin> allowed);
 

@@ -9,21 +9,21 @@
 namespace gatehouse::auth {
 
 enum class ErrorCode {
-  invalid_key_id,         ///< AUTH_INVALID_KEY_ID
-  invalid_user_id,        ///< AUTH_INVALID_USER_ID
-  invalid_session_id,     ///< AUTH_INVALID_SESSION_ID
-  invalid_password,       ///< AUTH_INVALID_PASSWORD
-  duplicate_key_id,       ///< AUTH_DUPLICATE_KEY_ID
-  duplicate_session_id,   ///< AUTH_DUPLICATE_SESSION_ID
-  duplicate_user,         ///< another unique column of the user table (id, username)
-  invalid_attribute,      ///< no such column, or a value that cannot be stored
-  invalid_request,        ///< AUTH_INVALID_REQUEST: foreign origin
-  store_unavailable,      ///< cannot be reached, is locked, is broken, or answered with an error
-  store_read_only,        ///< can be read, not written: read-only, full
-  store_not_migrated,     ///< tables missing or of another version
+  invalid_key_id,        ///< AUTH_INVALID_KEY_ID
+  invalid_user_id,       ///< AUTH_INVALID_USER_ID
+  invalid_session_id,    ///< AUTH_INVALID_SESSION_ID
+  invalid_password,      ///< AUTH_INVALID_PASSWORD
+  duplicate_key_id,      ///< AUTH_DUPLICATE_KEY_ID
+  duplicate_session_id,  ///< AUTH_DUPLICATE_SESSION_ID
+  duplicate_user,        ///< another unique column of the user table (id, username)
+  invalid_attribute,     ///< no such column, or a value that cannot be stored
+  invalid_request,       ///< AUTH_INVALID_REQUEST: foreign origin
+  store_unavailable,     ///< cannot be reached, is locked, is broken, or answered with an error
+  store_read_only,       ///< can be read, not written: read-only, full
+  store_not_migrated,    ///< tables missing or of another version
   deadline_exceeded,
-  capacity,               ///< a bounded queue of ours is full
-  internal,               ///< a bug or a broken library, never the visitor's doing
+  capacity,  ///< a bounded queue of ours is full
+  internal,  ///< a bug or a broken library, never the visitor's doing
 };
 
 /// Returns the Lucia name of a code where it has one ("AUTH_INVALID_KEY_ID"), else a name in the same style.

@@ -18,8 +18,8 @@ enum class EventKind {
 
 struct Event {
   EventKind kind{};
-  std::string user_id;  ///< empty if unknown
-  std::string handle;   ///< the session's short handle, never the token; empty if there is none
+  std::string user_id;     ///< empty if unknown
+  std::string handle;      ///< the session's short handle, never the token; empty if there is none
   std::string request_id;  ///< empty outside a request
   std::string address;
   std::string detail;

@@ -17,7 +17,9 @@ http::Response answer(int status, std::initializer_list<http::Header> headers = 
   return response;
 }
 
-http::Response unavailable() { return answer(503, {{"Retry-After", "5"}}); }
+http::Response unavailable() {
+  return answer(503, {{"Retry-After", "5"}});
+}
 
 Result<void> end_sessions(Auth& auth, const SessionToken& token, bool all) {
   if (all) {
@@ -53,6 +55,8 @@ http::Response LogoutHandler::operator()(Context& context, const LogoutForm& for
   return answer(303, {{"Location", target}});
 }
 
-LogoutHandler handle_logout_requests(Auth& auth, LogoutOptions options) { return {auth, std::move(options)}; }
+LogoutHandler handle_logout_requests(Auth& auth, LogoutOptions options) {
+  return {auth, std::move(options)};
+}
 
 }  // namespace gatehouse::auth

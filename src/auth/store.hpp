@@ -63,7 +63,7 @@ struct LastUse {
 
 /// How the store's tables stand against this program.
 struct SchemaStatus {
-  int version = 0;   ///< 0: no tables of ours
+  int version = 0;  ///< 0: no tables of ours
   int expected = 0;
   [[nodiscard]] bool is_current() const { return version == expected; }
 };

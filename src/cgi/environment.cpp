@@ -175,6 +175,8 @@ std::expected<http::Path, std::string> named(std::string_view variable,
   return std::unexpected(std::string(variable) + ": " + std::string(http::describe(path.error())));
 }
 
+constexpr std::string_view kNoPath = "no path is known";
+
 // An empty GATEHOUSE_PATH is a mistake of the front server's configuration, and no leave to take REQUEST_URI instead:
 // behind a rewrite that is another path.
 std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, bool is_mounted) {
@@ -185,7 +187,7 @@ std::expected<http::Path, std::string> decided_path(const MetaVariables& variabl
     const auto info = variables.get("PATH_INFO");
     return named("PATH_INFO", http::Path::from_decoded(info.empty() ? "/"sv : info));
   }
-  if (variables.get("REQUEST_URI").empty()) return std::unexpected("no path is known");
+  if (variables.get("REQUEST_URI").empty()) return std::unexpected(std::string(kNoPath));
   return named("REQUEST_URI", http::Path::parse(http::split_target(variables.get("REQUEST_URI")).path));
 }
 
@@ -400,7 +402,10 @@ void add_identity(const Identity& identity, Environment& environment) {
 std::expected<http::Request, Malformed> read_request(const Variables& variables, const ReadOptions& options) {
   auto request = read(variables, options);
   if (request) return std::move(*request);
-  return std::unexpected(Malformed{options.request_id, request.error(), accepts_html(variables)});
+  return std::unexpected(Malformed{.request_id = options.request_id,
+                                   .reason = request.error(),
+                                   .wants_html = accepts_html(variables),
+                                   .status = request.error() == kNoPath ? 403 : 400});
 }
 
 std::vector<std::string> script_environment(const http::Request& request, const Script& script,

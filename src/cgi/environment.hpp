@@ -20,6 +20,7 @@ struct Malformed {
   std::string request_id;
   std::string reason;  ///< for the log
   bool wants_html = false;
+  int status = 400;  ///< 403 where nobody says which path is asked for
 };
 
 struct ReadOptions {

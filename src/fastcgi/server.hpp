@@ -39,8 +39,9 @@ struct ServerOptions {
   std::size_t max_connections = 4096;                  ///< accept pauses at this number
   std::size_t stdin_window = std::size_t{128} * 1024;  ///< unread STDIN bytes kept; then the socket is left alone
   std::chrono::milliseconds header_time{10'000};       ///< from a request's first byte to the end of its PARAMS
-  /// An unread body after the answer is read and thrown away while it moves: nginx takes a write that fails for a failed
-  /// request (502), although the answer has arrived. Nothing for so long, or so many bytes: the connection closes.
+  /// An unread body after the answer is read and thrown away while it moves: nginx takes a write that fails for a
+  /// failed request (502), although the answer has arrived. Nothing for so long, or so many bytes: the connection
+  /// closes.
   std::chrono::milliseconds drain_time{2'000};
   std::size_t drain_bytes = std::size_t{64} * 1024 * 1024;
   std::chrono::milliseconds write_time{30'000};   ///< for our own last records

@@ -164,6 +164,8 @@ void Wire::flush() {
     if (pending_sent_ < pending_.size()) continue;
     pending_.clear();
     pending_sent_ = 0;
+    // Woken here and now, a writer goes on before anything that the peer sends in reply is read.
+    if (write_timer_) write_timer_->cancel();
   }
 }
 

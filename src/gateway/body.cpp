@@ -40,6 +40,10 @@ net::Task<std::expected<std::string, int>> read_small_body(const http::Request& 
 
 }  // namespace
 
+bool has_form_body(const http::Request& request) {
+  return is_form(request.content_type);
+}
+
 net::Task<std::expected<http::Form, int>> read_form(const http::Request& request, net::Exchange& exchange) {
   if (request.content_length && *request.content_length > kMaxFormBytes) co_return std::unexpected(413);
   auto body = co_await read_small_body(request, exchange);

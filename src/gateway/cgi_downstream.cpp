@@ -30,6 +30,15 @@ class Slot {
 
 }  // namespace
 
+std::optional<http::Path> CgiDownstream::script_path(const http::Path& path) const {
+  if (settings_.root.empty()) return std::nullopt;
+  const auto script = cgi::find_script(settings_.root, path);
+  if (!script || script->path_info.empty()) return std::nullopt;
+  auto name = http::Path::from_decoded(script->script_name);
+  if (!name) return std::nullopt;
+  return std::move(*name);
+}
+
 net::Task<cgi::RunOutcome> CgiDownstream::serve(const DownstreamRequest& request, net::Exchange& exchange,
                                                 cgi::HeadHook on_head) {
   const http::Request& asked = request.request;
@@ -52,8 +61,7 @@ net::Task<cgi::RunOutcome> CgiDownstream::serve(const DownstreamRequest& request
                {{"request", asked.id}, {"script", script->filename}, {"line", std::string(line)}});
   };
   const bool is_head = asked.method == "HEAD";
-  auto outcome =
-      co_await cgi::run(std::move(program), exchange, is_head, std::move(on_head), std::move(on_stderr));
+  auto outcome = co_await cgi::run(std::move(program), exchange, is_head, std::move(on_head), std::move(on_stderr));
   co_return outcome;
 }
 

@@ -12,7 +12,7 @@
 namespace gatehouse::gateway {
 
 struct CgiSettings {
-  std::string root;     ///< one of root and program
+  std::string root;  ///< one of root and program
   std::string program;
   std::chrono::milliseconds timeout{30'000};
   std::size_t max_processes = 32;
@@ -23,6 +23,7 @@ struct CgiSettings {
 class CgiDownstream final : public Downstream {
  public:
   CgiDownstream(CgiSettings settings, ops::Log& log) : settings_(std::move(settings)), log_(log) {}
+  [[nodiscard]] std::optional<http::Path> script_path(const http::Path& path) const override;
   [[nodiscard]] net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,
                                                  cgi::HeadHook on_head) override;
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <variant>
 
 #include "cgi/environment.hpp"
@@ -24,6 +26,12 @@ struct DownstreamRequest {
 class Downstream {
  public:
   virtual ~Downstream() = default;
+  /// Returns the path of the script that a path would run, where it is shorter than the path; nullopt if it is not, or
+  /// if the routes alone say what runs.
+  [[nodiscard]] virtual std::optional<http::Path> script_path(const http::Path& path) const {
+    std::ignore = path;
+    return std::nullopt;
+  }
   /// Serves the request. `on_head` sees the head before it goes out. A cgi::Failed has written nothing: the caller
   /// answers with its status.
   [[nodiscard]] virtual net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,

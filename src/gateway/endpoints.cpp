@@ -27,10 +27,15 @@ bool wants_json(const http::Request& request) {
   return accept.contains("application/json") && !http::prefers_html(accept);
 }
 
-nlohmann::ordered_json user_json(const auth::User& user) {
-  nlohmann::ordered_json json{{"id", user.id},       {"username", user.username}, {"name", user.name},
-                              {"email", user.email}, {"roles", user.roles}};
-  for (const auto& [name, value] : user.attributes) json[name] = value;
+// Of the further columns only those that downstream is told too: a page's script must not read the administrator's
+// notes.
+nlohmann::ordered_json user_json(const auth::User& user, const IdentitySettings& identity) {
+  nlohmann::ordered_json json{
+      {"id", user.id}, {"username", user.username}, {"name", user.name}, {"email", user.email}, {"roles", user.roles}};
+  for (const auto& [header, attribute] : identity.headers) {
+    const auto found = user.attributes.find(attribute);
+    if (found != user.attributes.end()) json[attribute] = found->second;
+  }
   return json;
 }
 
@@ -52,15 +57,15 @@ net::Task<> serve_session(World& world, Scope& scope, net::Exchange& exchange) {
   }
   auto who = co_await identify(world, scope);
   if (!who) {
-    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, who.error().detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, who.error());
     co_return;
   }
   if (!*who) {
     co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
     co_return;
   }
-  const nlohmann::ordered_json body{{"user", user_json((*who)->user)}, {"session", session_json((*who)->session)}};
+  const nlohmann::ordered_json body{{"user", user_json((*who)->user, scope.settings->identity)},
+                                    {"session", session_json((*who)->session)}};
   const auto replace = nlohmann::ordered_json::error_handler_t::replace;
   co_await reply(scope, exchange, json_reply(200, body.dump(-1, ' ', false, replace)));
 }
@@ -101,7 +106,8 @@ net::Task<> send_logout_answer(World& world, Scope& scope, net::Exchange& exchan
   } else {
     log_request(world.log, ops::LogLevel::info, "signed_out", scope.request, status, {});
     const auto location = answer.head.headers.get("Location");
-    if (location && location->starts_with('/')) answer.head.headers.set("Location", scope.request.mount + std::string(*location));
+    if (location && location->starts_with('/'))
+      answer.head.headers.set("Location", scope.request.mount + std::string(*location));
   }
   co_await reply(scope, exchange, std::move(answer));
 }
@@ -109,7 +115,9 @@ net::Task<> send_logout_answer(World& world, Scope& scope, net::Exchange& exchan
 net::Task<> serve_logout(World& world, Scope& scope, net::Exchange& exchange) {
   LogoutInput input;
   if (scope.request.method == "POST" && scope.auth.origin() == auth::OriginVerdict::own) {
-    auto body = co_await read_form(scope.request, exchange);
+    // A body that is no form (a program's JSON) has nothing to say here and is no reason to stay signed in.
+    std::expected<http::Form, int> body;
+    if (has_form_body(scope.request)) body = co_await read_form(scope.request, exchange);
     if (!body && body.error() == 0) co_return;
     const auto query = http::Form::parse(scope.request.query);
     if (!body) {
@@ -126,10 +134,10 @@ net::Task<> serve_logout(World& world, Scope& scope, net::Exchange& exchange) {
     co_return;
   }
   const auth::LogoutHandler handler = logout_handler(*scope.settings);
-  auto answered = co_await with_store(world, scope, [&] { return handler(scope.context, input.form); });
+  const bool asks_store = scope.auth.presented().has_value();
+  auto answered = co_await run_on(world.write_pool, asks_store, [&] { return handler(scope.context, input.form); });
   if (!answered) {
-    log_request(world.log, ops::LogLevel::warn, "busy", scope.request, 503, answered.error().detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, answered.error());
     co_return;
   }
   co_await send_logout_answer(world, scope, exchange, std::move(*answered));

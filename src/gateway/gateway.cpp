@@ -1,6 +1,7 @@
 #include "gateway/gateway.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -29,23 +30,56 @@ Verdict failed(auth::Error error) {
   return verdict;
 }
 
-const auth::User* user_of(const std::optional<auth::SessionUser>& found) { return found ? &found->user : nullptr; }
+const auth::User* user_of(const std::optional<auth::SessionUser>& found) {
+  return found ? &found->user : nullptr;
+}
+
+/// The rules that bind one request: that of its path, and, if it stands before it, that of the script the path runs.
+struct Rules {
+  const policy::Route* route = nullptr;
+  const policy::Route* of_script = nullptr;
+};
+
+Rules rules_of(const Settings& settings, const http::Request& request) {
+  Rules rules{policy::match(settings.routes, request.path, request.host, request.method), nullptr};
+  if (rules.route == nullptr) return rules;
+  const auto downstream = settings.downstreams.find(rules.route->downstream);
+  if (downstream == settings.downstreams.end()) return rules;
+  if (const auto script = downstream->second->script_path(request.path)) {
+    rules.of_script = policy::match_script(settings.routes, *rules.route, *script, request.host, request.method);
+  }
+  return rules;
+}
+
+policy::Decision decide(const Rules& rules, const std::optional<auth::SessionUser>& found) {
+  const policy::Decision decision = policy::decide(rules.route, user_of(found));
+  const bool is_allowed = std::holds_alternative<policy::Allowed>(decision);
+  if (!is_allowed || rules.of_script == nullptr) return decision;
+  const policy::Decision of_script = policy::decide(rules.of_script, user_of(found));
+  return std::holds_alternative<policy::Allowed>(of_script) ? decision : of_script;
+}
 
 // Decide first, write after: a refused request renews nothing. A session that is gone when it is to be renewed was
 // logged out meanwhile, and then nobody is signed in.
-Verdict judge(auth::AuthRequest& request, const policy::Route* route) {
-  auto found = request.find();
-  if (!found) return failed(found.error());
-  Verdict verdict{policy::decide(route, user_of(*found)), std::move(*found), std::nullopt};
+net::Task<Verdict> judge(World& world, Scope& scope, Rules rules) {
+  const bool asks_store = scope.auth.presented().has_value();
+  auto found = co_await run_on(world.read_pool, asks_store, [&scope] { return scope.auth.find(); });
+  if (!found) co_return failed(found.error());
+  if (!*found) co_return failed(found->error());
+  Verdict verdict{decide(rules, **found), std::move(**found), std::nullopt};
+  const bool writes = scope.auth.owes_write();
   if (!std::holds_alternative<policy::Allowed>(verdict.decision)) {
-    if (auto settled = request.settle(); !settled) return failed(settled.error());
-    return verdict;
+    auto settled = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.settle(); });
+    if (!settled) co_return failed(settled.error());
+    if (!*settled) co_return failed(settled->error());
+    co_return verdict;
   }
-  auto renewed = request.renew();
-  if (!renewed) return failed(renewed.error());
-  verdict.user = std::move(*renewed);
-  verdict.decision = policy::decide(route, user_of(verdict.user));
-  return verdict;
+  auto renewed = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.renew(); });
+  if (!renewed) co_return failed(renewed.error());
+  if (!*renewed) co_return failed(renewed->error());
+  verdict.user = std::move(**renewed);
+  verdict.decision = decide(rules, verdict.user);
+  co_return verdict;
 }
 
 bool is_our_cookie(const Scope& scope, std::string_view set_cookie) {
@@ -53,17 +87,24 @@ bool is_our_cookie(const Scope& scope, std::string_view set_cookie) {
   return name == scope.settings->auth->options().cookie.name || name == kLoginCookie || name == kSecureLoginCookie;
 }
 
+// RFC 9110 section 7.6.1: they speak of one connection, and a script has none with the visitor.
+bool is_hop_by_hop(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kNames{"connection", "keep-alive",        "proxy-connection", "te",
+                                                   "trailer",    "transfer-encoding", "upgrade"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
 // The last word on a script's head: it may not steer the web server, nor set our cookies; ours is added.
 void finish_head(const Scope& scope, http::ResponseHead& head) {
   head.headers.remove_if([&](const http::Header& header) {
     const std::string name = http::to_lower(header.name);
-    return name.starts_with("x-accel-") || name == "x-sendfile" ||
-           (name == "set-cookie" && is_our_cookie(scope, header.value));
+    return is_hop_by_hop(name) || name.starts_with("x-accel-") || name.starts_with("x-sendfile") ||
+           name.starts_with("x-lighttpd-send-") || (name == "set-cookie" && is_our_cookie(scope, header.value));
   });
   const auto& cookie = scope.context.session_cookie();
   if (!cookie) return;
   head.headers.add("Set-Cookie", *cookie);
-  head.headers.add("Cache-Control", "no-store");
+  head.headers.set("Cache-Control", "no-store");  // whatever the script allows: the answer carries a session now
 }
 
 /// A request and what it becomes when the script asks for another path of ours.
@@ -72,7 +113,10 @@ struct Hop {
   bool has_body = true;
 };
 
-std::optional<Hop> follow(const Hop& from, const std::string& target) {
+std::optional<Hop> follow(const Hop& from, std::string_view target) {
+  // A script that builds it from its SCRIPT_NAME has our mount in front.
+  const std::string& mount = from.request.mount;
+  if (!mount.empty() && target.starts_with(mount + "/")) target.remove_prefix(mount.size());
   const http::Target parts = http::split_target(target);
   auto path = http::Path::parse(parts.path);
   if (!path) return std::nullopt;
@@ -97,6 +141,10 @@ net::Task<> refuse_visitor(World& world, Scope& scope, net::Exchange& exchange, 
   if (may_sign_in && has_login && http::is_navigation(request)) {
     http::Response response = redirect_reply(request, login_location(settings, request));
     co_await reply(scope, exchange, std::move(response));
+    co_return;
+  }
+  if (may_sign_in && !http::is_navigation(request)) {
+    co_await reply(scope, exchange, error_reply(401, {*settings.pages, request.id, false}));
     co_return;
   }
   co_await reply_error(scope, exchange, status);
@@ -145,15 +193,11 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
 }
 
 /// Serves a path that is no endpoint. Returns the local redirect that the script wants, if any.
-net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, net::Exchange& exchange,
-                                                  const Hop& hop) {
-  const policy::Route* route =
-      policy::match(scope.settings->routes, hop.request.path, hop.request.host, hop.request.method);
-  auto judged = co_await with_store(world, scope, [&scope, route] { return judge(scope.auth, route); });
-  Verdict verdict = judged ? std::move(*judged) : failed(judged.error());
+net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, net::Exchange& exchange, const Hop& hop) {
+  const Rules rules = rules_of(*scope.settings, hop.request);
+  const Verdict verdict = co_await judge(world, scope, rules);
   if (verdict.error) {
-    log_request(world.log, ops::LogLevel::warn, "store_failed", hop.request, 503, verdict.error->detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, *verdict.error);
     co_return std::nullopt;
   }
   if (const auto* denied = std::get_if<policy::Denied>(&verdict.decision)) {
@@ -161,7 +205,7 @@ net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, ne
     co_return std::nullopt;
   }
   if (verdict.user) world.last_uses.note(verdict.user->session.row.id);
-  auto redirect = co_await run_downstream(world, scope, exchange, hop, *route, verdict.user);
+  auto redirect = co_await run_downstream(world, scope, exchange, hop, *rules.route, verdict.user);
   co_return redirect;
 }
 
@@ -212,10 +256,11 @@ net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
 }
 
 net::Task<> Gateway::serve_malformed(cgi::Malformed malformed, net::Exchange& exchange) {
-  world_.log.write(ops::LogLevel::info, "malformed",
-                   {{"request", malformed.request_id}, {"status", "400"}, {"reason", malformed.reason}});
+  world_.log.write(
+      ops::LogLevel::info, "malformed",
+      {{"request", malformed.request_id}, {"status", std::to_string(malformed.status)}, {"reason", malformed.reason}});
   const auto taken = settings();
-  http::Response response = error_reply(400, {*taken->pages, malformed.request_id, malformed.wants_html});
+  http::Response response = error_reply(malformed.status, {*taken->pages, malformed.request_id, malformed.wants_html});
   co_await send(exchange, std::move(response), malformed.request_id, false, {});
 }
 

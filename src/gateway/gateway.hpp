@@ -18,18 +18,17 @@ class Gateway {
 
   /// Swaps the settings; requests under way keep those they began with.
   void replace(std::shared_ptr<const Settings> settings);
+  [[nodiscard]] std::shared_ptr<const Settings> settings() const;
 
   /// Answers one request. Returns without a head written only if the visitor has gone.
   [[nodiscard]] net::Task<> serve(http::Request request, net::Exchange& exchange);
-  /// Answers a request that could not be read: 400, logged.
+  /// Answers a request that could not be read: 400 or 403, logged.
   [[nodiscard]] net::Task<> serve_malformed(cgi::Malformed malformed, net::Exchange& exchange);
-  /// Refuses a request of a kind that this version does not serve (the authorizer role), explicitly: an empty answer would let the
-  /// visitor in on some servers.
+  /// Refuses a request of a kind that this version does not serve (the authorizer role), explicitly: an empty answer
+  /// would let the visitor in on some servers.
   [[nodiscard]] net::Task<> refuse(std::string request_id, int status, std::string reason, net::Exchange& exchange);
 
  private:
-  [[nodiscard]] std::shared_ptr<const Settings> settings() const;
-
   World world_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Settings> settings_;  // guarded by mutex_

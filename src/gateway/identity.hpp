@@ -23,8 +23,8 @@ namespace gatehouse::gateway {
 [[nodiscard]] http::Request without_owned_headers(http::Request request, const IdentitySettings& settings,
                                                   std::string_view session_cookie_name);
 
-/// Two header names that some server or language maps to the same variable have the same canonical form: lower case, every byte outside
-/// [a-z0-9] a '-'.
+/// Two header names that some server or language maps to the same variable have the same canonical form: lower case,
+/// every byte outside [a-z0-9] a '-'.
 [[nodiscard]] std::string canonical_header_name(std::string_view name);
 
 }  // namespace gatehouse::gateway

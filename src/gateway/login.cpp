@@ -76,13 +76,13 @@ struct FormView {
 net::Task<> show_form(World& world, Scope& scope, net::Exchange& exchange, FormView view) {
   auto session = pre_session(world, scope);
   if (!session) {
-    log_request(world.log, ops::LogLevel::error, "error", scope.request, 503, session.error().detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, session.error());
     co_return;
   }
   const auto& hosts = scope.settings->login.allowed_return_hosts;
-  const LoginPage page{scope.endpoint("login"),     http::safe_return_path(view.rd, hosts), csrf_value(session->value),
-                       std::move(view.username), std::move(view.message),                scope.request.id};
+  const LoginPage page{scope.endpoint("login"),    http::safe_return_path(view.rd, hosts),
+                       csrf_value(session->value), std::move(view.username),
+                       std::move(view.message),    scope.request.id};
   std::vector<std::string> cookies;
   if (session->is_new) cookies.push_back(auth::set_cookie(login_cookie(scope), session->value, std::nullopt, {}));
   http::Response response = html_reply(view.status, scope.settings->pages->login(page), scope.request.id, hosts);
@@ -103,8 +103,7 @@ std::string external_location(const Settings& settings, const http::Request& req
 net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
   // A dead cookie is cleared here, not carried into the next session.
   if (auto asked = co_await identify(world, scope); !asked) {
-    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, asked.error().detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, asked.error());
     co_return;
   }
   FormView view;
@@ -123,17 +122,21 @@ struct SignedIn {
   auth::Session session;
 };
 
-// Everything of a login that blocks, in one go: the password, the end of what was presented, the new session.
+// Everything of a login that blocks, in one go: the password, the new session, the end of what was presented. In this
+// order, so that a store that fills up between the two costs nobody the session they have.
 auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
   auth::Auth& auth = *scope.settings->auth;
   auto user = auth.use_key(auth::kUsernameProvider, credentials.username, credentials.password);
   if (!user) return std::unexpected(user.error());
-  if (scope.auth.presented()) {
-    if (auto ended = auth.invalidate_session(*scope.auth.presented()); !ended) return std::unexpected(ended.error());
-  }
   const auth::RequestView& view = scope.context.request();
   auto session = auth.create_session(user->id, {view.address, view.device});
   if (!session) return std::unexpected(session.error());
+  if (scope.auth.presented()) {
+    if (auto ended = auth.invalidate_session(*scope.auth.presented()); !ended) {
+      std::ignore = auth.invalidate_family(session->row.family);  // nobody will ever hold its token
+      return std::unexpected(ended.error());
+    }
+  }
   scope.auth.set_session(&*session);
   return SignedIn{std::move(*user), std::move(*session)};
 }
@@ -151,8 +154,7 @@ net::Task<> welcome(World& world, Scope& scope, net::Exchange& exchange, const C
                    {"user", signed_in.user.id},
                    {"session", auth::session_handle(signed_in.session.row.id)},
                    {"address", scope.request.remote_addr}});
-  const std::string target =
-      http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
+  const std::string target = http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
   const bool is_local = target.starts_with('/');
   http::Response response = redirect_reply(scope.request, is_local ? scope.request.mount + target : target);
   std::vector<std::string> cookies{auth::remove_cookie(login_cookie(scope))};
@@ -174,8 +176,8 @@ net::Task<> check_credentials(World& world, Scope& scope, net::Exchange& exchang
   }
   auto done = co_await world.hash_pool.run([&scope, &credentials] { return sign_in(scope, credentials); });
   if (!done) {
-    log_request(world.log, ops::LogLevel::warn, "busy", scope.request, 503, "the queue of logins is full");
-    co_await reply_error(scope, exchange, 503);
+    const auth::Error busy{auth::ErrorCode::capacity, "the queue of logins is full"};
+    co_await reply_store_failure(world, scope, exchange, busy);
     co_return;
   }
   if (*done) {
@@ -184,8 +186,7 @@ net::Task<> check_credentials(World& world, Scope& scope, net::Exchange& exchang
     co_return;
   }
   if (!is_wrong_credentials(done->error())) {
-    log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, done->error().detail);
-    co_await reply_error(scope, exchange, 503);
+    co_await reply_store_failure(world, scope, exchange, done->error());
     co_return;
   }
   world.throttle.note_failure(address, credentials.username, now);
@@ -235,7 +236,9 @@ net::Task<> post_login(World& world, Scope& scope, net::Exchange& exchange) {
 
 }  // namespace
 
-std::string csrf_value(std::string_view login_cookie) { return auth::sha256_hex("csrf:" + std::string(login_cookie)); }
+std::string csrf_value(std::string_view login_cookie) {
+  return auth::sha256_hex("csrf:" + std::string(login_cookie));
+}
 
 std::string login_location(const Settings& settings, const http::Request& request) {
   if (!settings.login.url.empty()) return external_location(settings, request, path_and_query(request));
@@ -253,8 +256,7 @@ net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {
     } else {
       const std::string back =
           http::safe_return_path(requested_return(scope), scope.settings->login.allowed_return_hosts);
-      http::Response response =
-          redirect_reply(scope.request, external_location(*scope.settings, scope.request, back));
+      http::Response response = redirect_reply(scope.request, external_location(*scope.settings, scope.request, back));
       co_await reply(scope, exchange, std::move(response));
     }
     co_return;
@@ -264,7 +266,7 @@ net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {
     co_return;
   }
   http::Response response = error_reply(405, *scope.settings->pages, scope.request);
-  response.head.headers.add("Allow", "GET, HEAD, POST");
+  response.head.headers.add("Allow", scope.settings->login.url.empty() ? "GET, HEAD, POST" : "GET, HEAD");
   co_await reply(scope, exchange, std::move(response));
 }
 

@@ -8,7 +8,7 @@
 namespace gatehouse::gateway {
 
 struct LoginPage {
-  std::string action;    ///< where the form posts to
+  std::string action;  ///< where the form posts to
   std::string rd;
   std::string csrf;
   std::string username;  ///< what was typed, to be shown again

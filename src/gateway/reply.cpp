@@ -30,9 +30,11 @@ ErrorText text_of(int status) {
     case 429: return {"throttled", "Too many tries", "Too many tries in a short time. Wait a little, then try again."};
     case 431: return {"headers_too_large", "Headers too large", "The request's headers are larger than is allowed."};
     case 501: return {"not_supported", "Not supported", "This kind of script is not supported."};
-    case 502: return {"bad_gateway", "The application failed", "The application behind this page gave no valid answer."};
+    case 502:
+      return {"bad_gateway", "The application failed", "The application behind this page gave no valid answer."};
     case 503: return {"unavailable", "Not available now", "The service cannot answer now. Try again in a moment."};
-    case 504: return {"timeout", "The application is too slow", "The application behind this page did not answer in time."};
+    case 504:
+      return {"timeout", "The application is too slow", "The application behind this page did not answer in time."};
     default: return {"internal_error", "Something went wrong", "An error of ours. It has been logged."};
   }
 }
@@ -74,9 +76,9 @@ http::Response error_reply(int status, const ErrorAudience& audience) {
       audience.wants_html
           ? html_reply(status,
                        audience.pages.error({status, std::string(text.title), std::string(text.message), id, id}), id)
-          : json_reply(status, nlohmann::ordered_json{
-                                   {"error", text.word}, {"message", text.message}, {"request_id", id}}
-                                   .dump());
+          : json_reply(
+                status,
+                nlohmann::ordered_json{{"error", text.word}, {"message", text.message}, {"request_id", id}}.dump());
   if (status == 503) response.head.headers.add("Retry-After", "5");
   return response;
 }

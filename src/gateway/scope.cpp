@@ -8,7 +8,6 @@ net::Task<> reply(Scope& scope, net::Exchange& exchange, http::Response response
 }
 
 net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status) {
-  if (status == 503) scope.context.leave_cookie_alone();
   co_await reply(scope, exchange, error_reply(status, *scope.settings->pages, scope.request));
 }
 
@@ -25,16 +24,21 @@ void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, con
              {"user", std::string(user)}});
 }
 
+net::Task<> reply_store_failure(World& world, Scope& scope, net::Exchange& exchange, const auth::Error& error) {
+  log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, error.detail);
+  scope.context.leave_cookie_alone();
+  co_await reply_error(scope, exchange, 503);
+}
+
 net::Task<auth::Result<std::optional<auth::SessionUser>>> identify(World& world, Scope& scope) {
-  using Answer = auth::Result<std::optional<auth::SessionUser>>;
-  auto asked = co_await with_store(world, scope, [&scope]() -> Answer {
-    auto found = scope.auth.find();
-    if (!found) return found;
-    if (auto settled = scope.auth.settle(); !settled) return std::unexpected(settled.error());
-    return found;
-  });
-  if (!asked) co_return std::unexpected(asked.error());
-  co_return std::move(*asked);
+  const bool asks_store = scope.auth.presented().has_value();
+  auto found = co_await run_on(world.read_pool, asks_store, [&scope] { return scope.auth.find(); });
+  if (!found) co_return std::unexpected(found.error());
+  if (!*found) co_return std::unexpected(found->error());
+  auto settled = co_await run_on(world.write_pool, scope.auth.owes_write(), [&scope] { return scope.auth.settle(); });
+  if (!settled) co_return std::unexpected(settled.error());
+  if (!*settled) co_return std::unexpected(settled->error());
+  co_return std::move(*found);
 }
 
 }  // namespace gatehouse::gateway

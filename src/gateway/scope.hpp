@@ -21,7 +21,8 @@ namespace gatehouse::gateway {
 /// Lives as long as the process; owned by app/.
 struct World {
   ops::Log& log;
-  net::WorkerPool& store_pool;  ///< for calls that wait on the store
+  net::WorkerPool& read_pool;   ///< for calls that read the store
+  net::WorkerPool& write_pool;  ///< for calls that write it: who waits for a lock must not hold up who only reads
   net::WorkerPool& hash_pool;   ///< for calls that hash passwords; small, so that logins cannot take the machine
   Throttle& throttle;
   LastUses& last_uses;
@@ -58,19 +59,23 @@ struct Scope {
 /// Sends an answer of ours with the session cookie that this request owes, and `cookies` besides.
 [[nodiscard]] net::Task<> reply(Scope& scope, net::Exchange& exchange, http::Response response,
                                 std::vector<std::string> cookies = {});
-/// Sends the page or JSON of a status. For 503 nobody's cookie is touched.
+/// Sends the page or JSON of a status.
 [[nodiscard]] net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status);
+/// 503 where the store, or a queue before it, could not be asked: logged, and nobody's cookie is touched.
+[[nodiscard]] net::Task<> reply_store_failure(World& world, Scope& scope, net::Exchange& exchange,
+                                              const auth::Error& error);
 
 /// Writes the line of a refusal or of an answer that went wrong: request id, method, path, address and `fields`.
 void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, const http::Request& request, int status,
                  std::string_view reason, std::string_view user = {});
 
-/// Runs `call` on the pool where a cookie was presented (the store is asked), else at once.
+/// Runs `call` on the pool, or at once where `asks_store` is false. Fails: capacity.
 template <typename Call>
-[[nodiscard]] net::Task<auth::Result<std::invoke_result_t<Call&>>> with_store(World& world, Scope& scope, Call call) {
+[[nodiscard]] net::Task<auth::Result<std::invoke_result_t<Call&>>> run_on(net::WorkerPool& pool, bool asks_store,
+                                                                          Call call) {
   using Value = std::invoke_result_t<Call&>;
-  if (!scope.auth.presented()) co_return auth::Result<Value>(call());
-  auto done = co_await world.store_pool.run(std::move(call));
+  if (!asks_store) co_return auth::Result<Value>(call());
+  auto done = co_await pool.run(std::move(call));
   if (!done) co_return auth::fail(auth::ErrorCode::capacity, "the store's queue is full");
   co_return auth::Result<Value>(std::move(*done));
 }

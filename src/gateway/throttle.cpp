@@ -1,7 +1,7 @@
 #include "gateway/throttle.hpp"
 
-#include <algorithm>
 #include <arpa/inet.h>
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -13,6 +13,9 @@ std::string network_of(std::string_view address) {
   const std::string text(address);
   std::array<unsigned char, 16> bytes{};
   if (inet_pton(AF_INET6, text.c_str(), bytes.data()) != 1) return text;
+  // An IPv4 visitor of a socket for both families: its "network" would be everybody's.
+  constexpr std::array<unsigned char, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) return text;
   return std::string(reinterpret_cast<const char*>(bytes.data()), 8);
 }
 

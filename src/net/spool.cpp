@@ -57,7 +57,8 @@ std::size_t Spool::take(std::span<char> into) {
     return count;
   }
   if (written_ == taken_) return 0;
-  const auto wanted = static_cast<std::size_t>(std::min<std::int64_t>(written_ - taken_, static_cast<std::int64_t>(into.size())));
+  const auto wanted =
+      static_cast<std::size_t>(std::min<std::int64_t>(written_ - taken_, static_cast<std::int64_t>(into.size())));
   ssize_t count = 0;
   do count = ::pread(fd_, into.data(), wanted, taken_);
   while (count < 0 && errno == EINTR);

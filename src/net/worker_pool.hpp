@@ -25,6 +25,8 @@ namespace gatehouse::net {
 class WorkerPool {
  public:
   struct QueueFull {};
+  /// How long a call may wait for a thread: a visitor is better told "not now" than kept.
+  static constexpr std::chrono::seconds kMaxWait{2};
 
   /// `threads` at least 1; at most `max_pending` calls wait or run at once.
   WorkerPool(std::size_t threads, std::size_t max_pending) : max_pending_(max_pending), pool_(threads) {}
@@ -33,23 +35,25 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Runs `call`, which returns a value, on a pool thread and resumes the caller on its own executor. What the call
-  /// throws is thrown there. Returns QueueFull at once, without running it, when max_pending calls are under way or the
-  /// pool has stopped.
+  /// throws is thrown there. Returns QueueFull, without running it, when max_pending calls are under way, when the pool
+  /// has stopped, or when no thread was free within kMaxWait.
   template <typename Call>
   [[nodiscard]] Task<std::expected<std::invoke_result_t<Call&>, QueueFull>> run(Call call) {
     if (!enter()) co_return std::unexpected(QueueFull{});
     Outcome<std::invoke_result_t<Call&>> outcome{std::unexpect, nullptr};
+    const Deadline latest = after(kMaxWait);
     const auto executor = co_await asio::this_coro::executor;
-    const auto initiate = [this, &call, &outcome, executor](auto&& handler) {
+    const auto initiate = [this, &call, &outcome, executor, latest](auto&& handler) {
       // The handler owns this coroutine, and so the outcome: it travels to the pool and back and is never shared.
-      asio::post(pool_,
-                 [this, &call, &outcome, executor, handler = std::forward<decltype(handler)>(handler)]() mutable {
-                   take(outcome, call);
-                   leave();
-                   asio::post(executor, std::move(handler));
-                 });
+      asio::post(pool_, [this, &call, &outcome, executor, latest,
+                         handler = std::forward<decltype(handler)>(handler)]() mutable {
+        if (std::chrono::steady_clock::now() < latest) take(outcome, call);
+        leave();
+        asio::post(executor, std::move(handler));
+      });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
+    if (!outcome && !outcome.error()) co_return std::unexpected(QueueFull{});
     if (!outcome) std::rethrow_exception(outcome.error());
     co_return std::move(*outcome);
   }

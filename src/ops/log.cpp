@@ -94,7 +94,9 @@ void Log::configure(LogLevel level, LogFormat format) {
   state_->format = format;
 }
 
-bool Log::is_on(LogLevel level) const { return level >= state_->level.load(std::memory_order_relaxed); }
+bool Log::is_on(LogLevel level) const {
+  return level >= state_->level.load(std::memory_order_relaxed);
+}
 
 void Log::write(LogLevel level, std::string_view event, std::initializer_list<Field> fields) {
   if (!is_on(level)) return;

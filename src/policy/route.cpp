@@ -133,4 +133,10 @@ const Route* match(std::span<const Route> routes, const http::Path& path, std::s
   return nullptr;
 }
 
+const Route* match_script(std::span<const Route> routes, const Route& decided, const http::Path& script,
+                          std::string_view host, std::string_view method) {
+  const auto before = static_cast<std::size_t>(&decided - routes.data());
+  return match(routes.first(before), script, host, method);
+}
+
 }  // namespace gatehouse::policy

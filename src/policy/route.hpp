@@ -58,4 +58,10 @@ struct Route {
 [[nodiscard]] const Route* match(std::span<const Route> routes, const http::Path& path, std::string_view host,
                                  std::string_view method);
 
+/// Returns the route that binds a script besides `decided`, the route of the whole path: the first for the script's own
+/// path, if it stands before `decided`. Without this, a rule for /admin.cgi would not hold for /admin.cgi/x, which runs
+/// the same script. nullptr if there is none.
+[[nodiscard]] const Route* match_script(std::span<const Route> routes, const Route& decided, const http::Path& script,
+                                        std::string_view host, std::string_view method);
+
 }  // namespace gatehouse::policy

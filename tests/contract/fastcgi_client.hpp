@@ -124,14 +124,17 @@ class Client {
   template <typename IsDone>
   Answer receive_until(IsDone is_done) {
     Answer answer;
-    while (!answer.is_malformed && !answer.is_closed && !is_done(answer)) {
-      if (input_.empty() && !fill()) answer.is_closed = true;
+    bool is_stalled = false;
+    while (!answer.is_malformed && !answer.is_closed && !is_stalled && !is_done(answer)) {
+      const Filled filled = input_.empty() ? fill() : Filled::some;
+      answer.is_closed = filled == Filled::ended;
+      is_stalled = filled == Filled::stalled;
       take_piece(answer);
     }
     return answer;
   }
   /// True if the peer closes without another byte.
-  bool sees_end() { return input_.empty() && !fill(); }
+  bool sees_end() { return input_.empty() && fill() == Filled::ended; }
   /// True if a byte or the end comes within the time.
   bool sees_anything_within(int milliseconds) {
     pollfd state{.fd = fd_, .events = POLLIN, .revents = 0};
@@ -157,11 +160,14 @@ class Client {
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     is_connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  bool fill() {
+  enum class Filled : std::uint8_t { some, ended, stalled };
+
+  Filled fill() {
     char buffer[65536];
     const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
     if (count > 0) input_.assign(buffer, static_cast<std::size_t>(count));
-    return count > 0;
+    if (count > 0) return Filled::some;
+    return count == 0 || errno == ECONNRESET ? Filled::ended : Filled::stalled;
   }
   void take_piece(Answer& answer) {
     std::string_view rest = input_;

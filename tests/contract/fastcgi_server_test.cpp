@@ -775,6 +775,22 @@ TEST(FastcgiServer, ASlowReaderGetsEverythingAndHoldsTheHandlerBack) {
   EXPECT_TRUE(answer.end);
 }
 
+Task<> answer_of_size(ServerRequest& request) {
+  return answer_with(request, 200, std::string(std::stoul(request.params().front().second), 'x'));
+}
+
+// Of some sizes the end of the answer is what no longer fits into the socket. It leaves when the visitor reads, whose
+// next request may then be there before the handler's coroutine has gone on.
+TEST(FastcgiServer, ARequestMayFollowTheEndOfALargeAnswerAtOnce) {
+  const House house(answer_of_size);
+  Client client(house.path());
+  for (std::size_t size = 100'000; size < 400'000; size += 1000) {
+    const Answer answer = client.ask(responder_request(true, {{"SIZE", std::to_string(size)}}));
+    ASSERT_TRUE(answer.end) << size;
+    ASSERT_GT(answer.out.size(), size);
+  }
+}
+
 TEST(FastcgiServer, AReaderThatGoesEndsTheDownload) {
   for (const bool over_tcp : {false, true}) {
     Download download(100'000'000, 20s);

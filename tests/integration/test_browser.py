@@ -7,12 +7,9 @@ import subprocess
 import tempfile
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
-from harness import BINARY, LONG, TREE, clean_environment, free_port
+from browser import Browser
+from harness import BINARY, TREE, clean_environment, free_port
 
 
 @pytest.fixture
@@ -41,88 +38,63 @@ def demo():
 
 @pytest.fixture
 def browser():
-    profile = tempfile.mkdtemp(prefix="gh-chromium-", dir="/tmp")
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--window-size=900,900",
-        "--hide-scrollbars",
-        f"--user-data-dir={profile}",
-    ):
-        options.add_argument(argument)
-    os.environ.setdefault("HOME", profile)
-    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-    driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
-    shutil.rmtree(profile, ignore_errors=True)
-
-
-def until(browser, condition):
-    return WebDriverWait(browser, LONG).until(condition)
+    made = Browser()
+    yield made
+    made.close()
 
 
 def sign_in(browser, name, password):
-    browser.find_element(By.NAME, "username").clear()
-    browser.find_element(By.NAME, "username").send_keys(name)
-    browser.find_element(By.NAME, "password").send_keys(password)
-    browser.find_element(By.NAME, "password").submit()
+    browser.type("input[name=username]", name)
+    browser.type("input[name=password]", password)
+    browser.press_enter()
 
 
 def test_sign_in_read_the_greeting_sign_out(browser, demo):
     url = demo["url"]
-    browser.get(url + "?from=a-link")
-    assert "/auth/login" in browser.current_url, "anonymous: the login page"
+    browser.open(url + "?from=a-link")
+    assert "/auth/login" in browser.address, "anonymous: the login page"
     # What password managers look for.
-    assert browser.find_element(By.NAME, "username").get_attribute("autocomplete") == "username"
-    assert browser.find_element(By.NAME, "password").get_attribute("autocomplete") == "current-password"
-    assert browser.find_element(By.NAME, "password").get_attribute("type") == "password"
+    assert browser.attribute("input[name=username]", "autocomplete") == "username"
+    assert browser.attribute("input[name=password]", "autocomplete") == "current-password"
+    assert browser.attribute("input[name=password]", "type") == "password"
 
     sign_in(browser, demo["user"], "not the password at all")
-    until(
-        browser,
-        lambda b: b.find_elements(By.NAME, "password")
-        and b.find_element(By.NAME, "password").get_attribute("value") == "",
+    browser.until(
+        "document.querySelector('input[name=password]').value == ''"
+        " && document.querySelector('input[name=username]').value",
+        "the form is shown again, with the name that was typed",
     )
-    assert not browser.find_elements(By.ID, "logout")
+    assert not browser.has("#logout")
 
     sign_in(browser, demo["user"], demo["password"])
-    until(browser, lambda b: b.find_elements(By.ID, "logout"))
-    assert browser.current_url == url + "?from=a-link", "back where the link led"
-    page = browser.find_element(By.TAG_NAME, "body").text
-    assert "Hello, Demo User!" in page and "demo@example.org" in page
-    assert browser.find_element(By.ID, "user").text == "demo"
+    browser.until("document.querySelector('#logout')", "the script's page")
+    assert browser.address == url + "?from=a-link", "back where the link led"
+    assert "Hello, Demo User!" in browser.text and "demo@example.org" in browser.text
+    assert browser.evaluate("document.querySelector('#user').textContent") == "demo"
 
-    [cookie] = [cookie for cookie in browser.get_cookies() if cookie["name"] == "session"]
+    [cookie] = [cookie for cookie in browser.cookies() if cookie["name"] == "session"]
     assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"
-    assert "session=" not in browser.execute_script("return document.cookie")
+    assert "session=" not in browser.evaluate("document.cookie")
 
     if os.environ.get("GATEHOUSE_SCREENSHOT"):
-        browser.save_screenshot(str(TREE / "docs" / "screenshot.png"))
+        browser.screenshot(TREE / "docs" / "screenshot.png")
 
-    browser.find_element(By.ID, "logout").click()
-    until(browser, lambda b: b.find_elements(By.NAME, "password"))
-    browser.get(url)
-    assert "/auth/login" in browser.current_url, "closed again"
+    browser.click("#logout")
+    browser.until("document.querySelector('input[name=password]')", "the login page")
+    browser.open(url)
+    assert "/auth/login" in browser.address, "closed again"
+    browser.evaluate("window.stays = true")
     browser.back()
-    assert "Hello, Demo User!" not in browser.find_element(By.TAG_NAME, "body").text, "the page was not kept"
+    browser.until("!window.stays", "the page before")
+    assert "Hello, Demo User!" not in browser.text, "the script's page was not kept"
 
 
 def test_the_login_page_keeps_its_own_rules(browser, demo):
     """Its Content-Security-Policy may forbid nothing that the page itself needs."""
-    browser.get(demo["url"])
-    severe = [
-        entry
-        for entry in browser.get_log("browser")
-        if entry["level"] == "SEVERE" and "favicon" not in entry["message"]
-    ]
-    assert severe == []
+    browser.open(demo["url"])
+    assert (
+        browser.evaluate("getComputedStyle(document.querySelector('form button, form input[type=submit]')).cursor")
+        == "pointer"
+    )
+    errors = [text for level, text in browser.log if level == "error" and "favicon" not in text]
+    assert errors == []

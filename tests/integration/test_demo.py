@@ -163,6 +163,26 @@ def test_a_server_that_dies_ends_the_demo(demo):
     assert not os.path.exists(demo.state)
 
 
+def test_stop_ends_one_that_runs_in_a_terminal_too(demo):
+    process = subprocess.Popen(
+        [DEMO, "--port", str(free_port())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=demo.environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.startswith("binary: "):
+            break
+    assert demo("--stop").returncode == 0
+    _, error = process.communicate(timeout=LONG)
+    assert process.returncode == 0 and "stopped" in error
+    assert not os.path.exists(demo.state)
+
+
 def test_a_folder_that_is_not_ours_is_never_touched(demo):
     os.mkdir(demo.state)
     precious = f"{demo.state}/precious"

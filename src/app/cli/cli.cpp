@@ -1,12 +1,12 @@
 #include "app/cli/cli.hpp"
 
-#include <CLI/CLI.hpp>
-#include <boost/version.hpp>
 #include <fmt/format.h>
 #include <grp.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
+#include <boost/version.hpp>
 
 #include <charconv>
 #include <cstdlib>
@@ -93,6 +93,10 @@ int serve(config::Config config) {
   if (listeners->empty()) listeners = own_listeners(config);
   if (!listeners) return complain(kFailed, listeners.error());
   if (listeners->empty()) return complain(kConfigError, "nothing to listen on; see `listen` in " + config.file);
+  // After the sockets, which may need root, and before anything is served: a script must not run as root by accident.
+  if (auto changed = cli::become_owner_of_store(config.store); !changed) return complain(kFailed, changed.error());
+  if (geteuid() == 0)
+    complain(0, "warning: serving as root, and so are the scripts; let a user of its own own the database's folder");
   return serve_on(std::move(config), std::move(*listeners));
 }
 
@@ -105,8 +109,9 @@ int serve_on_stdin(const std::string& config_file) {
 
 // A CGI program's answer where it cannot serve: explicit, so that nobody is let in by an empty one.
 int refuse_as_cgi() {
-  fmt::print("Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n"
-             "This version of Gatehouse is no CGI program; run it as a FastCGI server.\n");
+  fmt::print(
+      "Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n"
+      "This version of Gatehouse is no CGI program; run it as a FastCGI server.\n");
   return kDone;
 }
 
@@ -149,7 +154,8 @@ class CommandLine {
       auto config = cli::load_config(arguments_.config_file);
       return config ? serve(std::move(*config)) : kConfigError;
     });
-    add("check", "Check the configuration and print ok or every problem", [this] { return check(arguments_.config_file); });
+    add("check", "Check the configuration and print ok or every problem",
+        [this] { return check(arguments_.config_file); });
     add("version", "Print version, commit and libraries", [] { return version(); });
     add_db_commands();
     add_user_commands();
@@ -210,22 +216,22 @@ class CommandLine {
       arguments_.new_user.allow_weak = arguments_.allow_weak;
       return cli::user_add(config, arguments_.new_user);
     });
-    add->add_option("--set", arguments_.new_user.set, "Attribute, may be repeated")->type_name("KEY=VALUE")
+    add->add_option("--set", arguments_.new_user.set, "Attribute, may be repeated")
+        ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     take_name(*add);
     take_password(*add);
     take_json(*add_with_config(*user, "list", "List the users",
                                [this](const config::Config& c) { return cli::user_list(c, arguments_.as_json); }));
-    CLI::App* password = add_with_config(*user, "password", "Set a password and end the user's sessions",
-                                         [this](const config::Config& c) {
-                                           return cli::user_password(c, arguments_.user, arguments_.password_stdin,
-                                                                     arguments_.allow_weak);
-                                         });
+    CLI::App* password = add_with_config(
+        *user, "password", "Set a password and end the user's sessions", [this](const config::Config& c) {
+          return cli::user_password(c, arguments_.user, arguments_.password_stdin, arguments_.allow_weak);
+        });
     take_name(*password);
     take_password(*password);
-    take_name(*add_with_config(*user, "disable", "Lock a user out and end the sessions", [this](const config::Config& c) {
-      return cli::user_set_disabled(c, arguments_.user, true);
-    }));
+    take_name(
+        *add_with_config(*user, "disable", "Lock a user out and end the sessions",
+                         [this](const config::Config& c) { return cli::user_set_disabled(c, arguments_.user, true); }));
     take_name(*add_with_config(*user, "enable", "Let a disabled user in again", [this](const config::Config& c) {
       return cli::user_set_disabled(c, arguments_.user, false);
     }));

@@ -1,8 +1,8 @@
 #include "app/cli/output.hpp"
 
+#include <fmt/format.h>
 #include <cstdio>
 #include <ctime>
-#include <fmt/format.h>
 
 #include "app/assemble.hpp"
 #include "config/load.hpp"
@@ -18,7 +18,8 @@ int complain(const auth::Error& error, const std::string& what) {
   const std::string detail = error.detail.empty() ? "" : " (" + error.detail + ")";
   switch (error.code) {
     case auth::ErrorCode::store_not_migrated:
-      return complain(kStoreUnavailable, "the store has no tables of this version" + detail + "; run: gatehouse db migrate");
+      return complain(kStoreUnavailable,
+                      "the store has no tables of this version" + detail + "; run: gatehouse db migrate");
     case auth::ErrorCode::store_unavailable:
     case auth::ErrorCode::deadline_exceeded: return complain(kStoreUnavailable, "the store cannot be used" + detail);
     case auth::ErrorCode::store_read_only: return complain(kStoreUnavailable, "the store cannot be written" + detail);
@@ -37,6 +38,7 @@ std::optional<config::Config> load_config(const std::string& file_argument) {
     for (const config::Problem& problem : loaded.error()) fmt::print(stderr, "{}\n", problem.message());
     return std::nullopt;
   }
+  for (const std::string& warning : loaded->warnings) fmt::print(stderr, "{}\n", warning);
   return std::move(loaded->config);
 }
 

@@ -23,7 +23,7 @@ int complain(int code, const std::string& text);
 /// Tells why a use case failed, in a person's words; 69 for what the store is to blame for, else 1.
 int complain(const auth::Error& error, const std::string& what);
 
-/// Loads the configuration; on problems prints every one to stderr and returns nullopt.
+/// Loads the configuration; prints its warnings to stderr, and on problems every one, and returns nullopt.
 [[nodiscard]] std::optional<config::Config> load_config(const std::string& file_argument);
 
 /// A store and an Auth over it, for one command.

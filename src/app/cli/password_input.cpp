@@ -9,8 +9,8 @@
 #include <iterator>
 #include <optional>
 
-#include "auth/password.hpp"
 #include "app/cli/output.hpp"
+#include "auth/password.hpp"
 
 namespace gatehouse::app::cli {
 
@@ -24,7 +24,7 @@ class Silence {
  public:
   Silence() {
     if (tcgetattr(STDIN_FILENO, &saved_) != 0) return;
-    struct sigaction wakes {};
+    struct sigaction wakes{};
     wakes.sa_handler = do_nothing;  // and without SA_RESTART, so that read() returns
     sigaction(SIGINT, &wakes, &saved_action_);
     termios quiet = saved_;
@@ -41,7 +41,7 @@ class Silence {
 
  private:
   termios saved_{};
-  struct sigaction saved_action_ {};
+  struct sigaction saved_action_{};
   bool is_quiet_ = false;
 };
 

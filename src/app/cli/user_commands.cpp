@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.hpp"
@@ -17,8 +17,7 @@ std::string problem_with_name(std::string_view name) {
   if (name.empty()) return "a user needs a name";
   if (name.size() > kMaxNameBytes) return "a name has at most 255 bytes";
   if (name.front() == ' ' || name.back() == ' ') return "a name neither begins nor ends with a space";
-  const bool has_control =
-      std::ranges::any_of(name, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; });
+  const bool has_control = std::ranges::any_of(name, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; });
   return has_control ? "a name has no control bytes" : "";
 }
 
@@ -50,8 +49,7 @@ std::string apply(auth::User& user, const std::string& setting) {
   if (equals == std::string::npos || equals == 0) return "--set wants key=value, not '" + setting + "'";
   const std::string key = setting.substr(0, equals);
   const std::string value = setting.substr(equals + 1);
-  const bool has_control =
-      std::ranges::any_of(value, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; });
+  const bool has_control = std::ranges::any_of(value, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; });
   if (has_control) return "--set " + key + ": a value has no control bytes";
   if (key == "name") {
     user.name = value;
@@ -75,8 +73,12 @@ auth::Result<auth::User> user_named(auth::Store& store, const std::string& name)
 }
 
 nlohmann::ordered_json to_json(const auth::User& user) {
-  nlohmann::ordered_json json{{"id", user.id},       {"username", user.username}, {"name", user.name},
-                              {"email", user.email}, {"roles", user.roles},       {"disabled", user.disabled},
+  nlohmann::ordered_json json{{"id", user.id},
+                              {"username", user.username},
+                              {"name", user.name},
+                              {"email", user.email},
+                              {"roles", user.roles},
+                              {"disabled", user.disabled},
                               {"created_at", user.created_at.time_since_epoch().count()}};
   for (const auto& [name, value] : user.attributes) json[name] = value;
   return json;
@@ -85,14 +87,14 @@ nlohmann::ordered_json to_json(const auth::User& user) {
 }  // namespace
 
 int user_add(const config::Config& config, const NewUserArguments& arguments) {
-  if (const std::string problem = problem_with_name(arguments.name); !problem.empty()) return complain(kFailed, problem);
+  if (const std::string problem = problem_with_name(arguments.name); !problem.empty())
+    return complain(kFailed, problem);
   auth::User user;
   user.username = arguments.name;
   for (const std::string& setting : arguments.set) {
     if (const std::string problem = apply(user, setting); !problem.empty()) return complain(kUsage, problem);
   }
-  auto password =
-      wanted_password(arguments.password_stdin, arguments.allow_weak, arguments.name, config.login);
+  auto password = wanted_password(arguments.password_stdin, arguments.allow_weak, arguments.name, config.login);
   if (!password) return complain(password.error().exit_code, password.error().text);
   Session session(config);
   auto created = session.auth.create_user(std::move(user), *password);

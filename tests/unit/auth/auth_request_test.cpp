@@ -12,11 +12,11 @@ namespace gatehouse::auth {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::World;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using testing::World;
 
 TEST(AuthRequest, AnyOrderAndRepetitionCostsOneRead) {
   using Steps = std::vector<int>;
@@ -64,9 +64,9 @@ TEST(AuthRequest, WithoutACookieNothingIsReadAndNothingSet) {
 }
 
 TEST(AuthRequest, AMalformedTokenIsNoneWithoutAQueryAndItsCookieUntouched) {
-  for (const std::string& value :
-       {std::string("short"), std::string(39, 'a'), std::string(41, 'a'), std::string(40, 'A'), std::string(40, '\''),
-        std::string(4096, 'a'), std::string(), std::string(39, 'a') + "\xc3\xa9", std::string("\"") + std::string(39, 'a')}) {
+  for (const std::string& value : {std::string("short"), std::string(39, 'a'), std::string(41, 'a'),
+                                   std::string(40, 'A'), std::string(40, '\''), std::string(4096, 'a'), std::string(),
+                                   std::string(39, 'a') + "\xc3\xa9", std::string("\"") + std::string(39, 'a')}) {
     World world;
     world.context.view.cookie = "__Host-session=" + value;
     AuthRequest request(world.auth, world.context);
@@ -131,7 +131,8 @@ TEST(AuthRequest, AForeignOriginHidesTheSessionAndTouchesNothing) {
   world.present(world.sign_in().token);
   world.store.calls.clear();
   world.context.view.method = "POST";
-  for (const std::string origin : {"https://evil.example", "null", "http://app.example.org", "https://app.example.org:444", ""}) {
+  for (const std::string origin :
+       {"https://evil.example", "null", "http://app.example.org", "https://app.example.org:444", ""}) {
     world.context.view.origin = origin;
     AuthRequest request(world.auth, world.context);
     EXPECT_FALSE(*request.validate()) << origin;
@@ -145,8 +146,8 @@ TEST(AuthRequest, OurOriginAndAProgramWithoutOneHaveTheirSession) {
   World world;
   world.present(world.sign_in().token);
   world.context.view.method = "POST";
-  for (const std::optional<std::string>& origin :
-       std::vector<std::optional<std::string>>{"https://app.example.org", "https://APP.example.org:443", std::nullopt}) {
+  for (const std::optional<std::string>& origin : std::vector<std::optional<std::string>>{
+           "https://app.example.org", "https://APP.example.org:443", std::nullopt}) {
     world.context.view.origin = origin;
     AuthRequest request(world.auth, world.context);
     EXPECT_TRUE(*request.validate());

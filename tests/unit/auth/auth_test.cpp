@@ -10,9 +10,9 @@ namespace gatehouse::auth {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::World;
 using ::testing::Contains;
 using ::testing::IsEmpty;
+using testing::World;
 
 TEST(AuthFind, AnActiveSessionCostsOneReadAndNoWrite) {
   World world;

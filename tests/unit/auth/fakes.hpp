@@ -49,8 +49,16 @@ class KeptEvents final : public Events {
 
 class FakeContext final : public Context {
  public:
-  RequestView view{.id = "r1", .method = "GET", .scheme = "https", .host = "app.example.org", .server_port = 443,
-                   .cookie = {}, .origin = {}, .sec_fetch_site = {}, .address = "192.0.2.7", .device = "test"};
+  RequestView view{.id = "r1",
+                   .method = "GET",
+                   .scheme = "https",
+                   .host = "app.example.org",
+                   .server_port = 443,
+                   .cookie = {},
+                   .origin = {},
+                   .sec_fetch_site = {},
+                   .address = "192.0.2.7",
+                   .device = "test"};
   std::vector<std::string> cookies;
   [[nodiscard]] const RequestView& request() const override { return view; }
   void set_session_cookie(std::string line) override { cookies.push_back(std::move(line)); }

@@ -9,10 +9,10 @@
 namespace gatehouse::auth {
 namespace {
 
-using testing::World;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::World;
 
 World& posting(World& world) {
   world.context.view.method = "POST";
@@ -83,6 +83,27 @@ TEST(Logout, AllEndsEverySessionOfTheUser) {
   EXPECT_EQ(handle_logout_requests(world.auth)(world.context, form).head.status, 303);
   EXPECT_FALSE(world.auth.find(other.token)->found);
   EXPECT_EQ(world.live_rows(), 0U);
+}
+
+TEST(Logout, AllIsForTheOwnerOfADeadOrRotatedTokenToo) {
+  for (const bool is_rotated : {false, true}) {
+    World world;
+    const Session old = world.sign_in();
+    world.make_idle();
+    if (is_rotated) {
+      const auto next = (*world.auth.renew(*world.auth.find(old.token)))->session;
+      ASSERT_TRUE(world.auth.settle(*world.auth.find(next.token)));
+      world.clock.advance(std::chrono::hours(1));
+    } else {
+      world.clock.advance(std::chrono::days(15));
+    }
+    const Session other = world.sign_in();
+    posting(world).present(old.token);
+    LogoutForm form;
+    form.all = true;
+    EXPECT_EQ(handle_logout_requests(world.auth)(world.context, form).head.status, 303);
+    EXPECT_FALSE(world.auth.find(other.token)->found);
+  }
 }
 
 TEST(Logout, AProgramGetsJson) {

@@ -61,9 +61,14 @@ class FakeDownstream final : public Downstream {
  public:
   std::vector<http::Request> requests;
   std::vector<cgi::Identity> identities;
+  std::string script;                     ///< if not empty: what runs, whatever comes behind it in a path
   std::vector<cgi::RunOutcome> outcomes;  ///< taken from the front; none left: deliver
   http::Headers headers{{"Content-Type", "text/plain"}};
 
+  [[nodiscard]] std::optional<http::Path> script_path(const http::Path& path) const override {
+    if (script.empty() || !path.text().starts_with(script + "/")) return std::nullopt;
+    return *http::Path::parse(script);
+  }
   net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,
                                    cgi::HeadHook on_head) override {
     requests.push_back(request.request);
@@ -83,7 +88,7 @@ class FakeDownstream final : public Downstream {
 
 inline policy::Route route(std::string_view path, policy::Access access,
                            std::map<std::string, std::vector<std::string>> require = {}) {
-  return {*policy::PathPattern::parse(path), {}, {}, access, std::move(require),
+  return {*policy::PathPattern::parse(path),          {}, {}, access, std::move(require),
           access == policy::Access::deny ? "" : "app"};
 }
 
@@ -139,10 +144,11 @@ struct Site {
   FakeExchange serve(http::Request request) {
     FakeExchange exchange;
     exchange.body = std::exchange(next_body, "");
-    net::WorkerPool store_pool(1, 16);
+    net::asio::io_context reactor;  // before the pools, whose threads still know it when they end
+    net::WorkerPool read_pool(1, 16);
+    net::WorkerPool write_pool(1, 16);
     net::WorkerPool hash_pool(1, 16);
-    Gateway gateway({log, store_pool, hash_pool, throttle, last_uses, random}, settings);
-    net::asio::io_context reactor;
+    Gateway gateway({log, read_pool, write_pool, hash_pool, throttle, last_uses, random}, settings);
     net::asio::co_spawn(reactor, gateway.serve(std::move(request), exchange), net::asio::detached);
     reactor.run();
     return exchange;

@@ -10,13 +10,13 @@
 namespace gatehouse::gateway {
 namespace {
 
-using testing::FakeExchange;
-using testing::Site;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using testing::FakeExchange;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using testing::Site;
 using ::testing::SizeIs;
 
 TEST(Gateway, ANavigationWithoutASessionGoesToTheLoginPage) {
@@ -63,7 +63,8 @@ TEST(Gateway, AValidSessionReachesTheScriptWithItsIdentity) {
   EXPECT_EQ(identity.remote_user, "alice");
   EXPECT_EQ(identity.user_id, "u1");
   EXPECT_EQ(identity.session_state, "active");
-  EXPECT_THAT(identity.headers, ElementsAre(http::Header{"Remote-User", "alice"}, http::Header{"Remote-Groups", "staff"}));
+  EXPECT_THAT(identity.headers,
+              ElementsAre(http::Header{"Remote-User", "alice"}, http::Header{"Remote-Groups", "staff"}));
   EXPECT_EQ(site.store.total(), 1) << "one read for the whole request";
   EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
 }
@@ -133,7 +134,7 @@ TEST(Gateway, TheScriptSeesEveryCookieButOurs) {
 }
 
 TEST(Gateway, ARenewedCookieIsAddedWhateverTheScriptAnswers) {
-  for (const int status : {502, 504, 404, 413, 0}) {
+  for (const int status : {502, 503, 504, 404, 413, 0}) {
     Site site;
     const auth::Session old = site.sign_in();
     site.clock.advance(std::chrono::hours(25));
@@ -206,6 +207,9 @@ TEST(Gateway, AScriptCannotSteerTheWebServerOrSetOurCookies) {
                        {"X-Accel-Redirect", "/secret"},
                        {"x-accel-buffering", "no"},
                        {"X-Sendfile", "/etc/passwd"},
+                       {"X-LIGHTTPD-send-file", "/etc/passwd"},
+                       {"Transfer-Encoding", "chunked"},
+                       {"Connection", "close"},
                        {"Set-Cookie", "__Host-session=stolen; Path=/"},
                        {"set-cookie", "theirs=1"},
                        {"Set-Cookie", "theirs=2"}};
@@ -214,6 +218,9 @@ TEST(Gateway, AScriptCannotSteerTheWebServerOrSetOurCookies) {
   EXPECT_THAT(answer.all("X-Accel-Redirect"), IsEmpty());
   EXPECT_THAT(answer.all("X-Accel-Buffering"), IsEmpty());
   EXPECT_THAT(answer.all("X-Sendfile"), IsEmpty());
+  EXPECT_THAT(answer.all("X-LIGHTTPD-send-file"), IsEmpty());
+  EXPECT_THAT(answer.all("Transfer-Encoding"), IsEmpty());
+  EXPECT_THAT(answer.all("Connection"), IsEmpty());
 }
 
 TEST(Gateway, ALocalRedirectIsDecidedAnew) {
@@ -267,6 +274,29 @@ TEST(Gateway, AnEndpointIsMetByScriptNameFirst) {
   request.endpoint_path = "/auth/session";
   EXPECT_EQ(site.serve(request).head.status, 200);
   EXPECT_THAT(site.app->requests, IsEmpty());
+}
+
+// A rule for a script held only for its bare path: everybody who was signed in reached it with a PATH_INFO.
+TEST(Gateway, ARuleForAScriptHoldsForItsPathInfoToo) {
+  Site site;
+  site.sign_in();
+  site.app->script = "/admin.cgi";
+  auto settings = std::make_shared<Settings>(*site.settings);
+  settings->routes = {testing::route("/admin.cgi/open/**", policy::Access::public_),
+                      testing::route("/admin.cgi", policy::Access::authenticated, {{"roles", {"admin"}}}),
+                      testing::route("/**", policy::Access::authenticated)};
+  site.settings = settings;
+  EXPECT_EQ(site.serve(site.request("GET", "/admin.cgi")).head.status, 403);
+  EXPECT_EQ(site.serve(site.request("GET", "/admin.cgi/x")).head.status, 403);
+  EXPECT_EQ(site.serve(site.request("GET", "/admin.cgi/open/x")).written, "ran") << "a rule of its own stands before";
+  EXPECT_EQ(site.serve(site.request("GET", "/other/x")).written, "ran");
+}
+
+TEST(Gateway, APostWithoutASessionGetsJsonWhateverItAccepts) {
+  Site site;
+  http::Request request = site.post("/app/x", "a=1");
+  request.headers.set("accept", "text/html");
+  EXPECT_EQ(site.serve(request).first("Content-Type"), "application/json");
 }
 
 TEST(Gateway, TraceAndConnectReachNoScript) {
@@ -353,12 +383,14 @@ TEST(LogoutEndpoint, DoubledFieldsAreRefusedAndAStoreFailureIs503) {
 
 TEST(LogoutEndpoint, AJsonClientGetsJson) {
   Site site;
-  site.sign_in();
-  http::Request request = site.post("/auth/logout", "");
+  const auth::Session session = site.sign_in();
+  http::Request request = site.post("/auth/logout", "{}");
+  request.content_type = "application/json";
   request.headers.set("accept", "application/json");
   const FakeExchange answer = site.serve(request);
   EXPECT_EQ(answer.head.status, 200);
   EXPECT_EQ(answer.written, "{}");
+  EXPECT_FALSE(site.auth->find(session.token)->found);
 }
 
 }  // namespace

@@ -30,8 +30,9 @@ TEST(Identity, RolesAreACommaListAndAttributesAreFound) {
   user.attributes["department"] = "north";
   const auto who = someone(user);
   const IdentitySettings settings{{{"X-Roles", "roles"}, {"X-Dept", "department"}, {"X-None", "missing"}}, false, true};
-  EXPECT_THAT(make_identity(settings, &who)->headers,
-              ElementsAre(http::Header{"X-Roles", "admin,ops"}, http::Header{"X-Dept", "north"}, http::Header{"X-None", ""}));
+  EXPECT_THAT(
+      make_identity(settings, &who)->headers,
+      ElementsAre(http::Header{"X-Roles", "admin,ops"}, http::Header{"X-Dept", "north"}, http::Header{"X-None", ""}));
 }
 
 TEST(Identity, PercentEncodingHoldsInEveryField) {

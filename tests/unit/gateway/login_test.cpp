@@ -9,12 +9,12 @@
 namespace gatehouse::gateway {
 namespace {
 
-using testing::FakeExchange;
-using testing::Site;
 using ::testing::Contains;
+using testing::FakeExchange;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using testing::Site;
 using ::testing::SizeIs;
 
 std::string between(const std::string& text, const std::string& before, const std::string& after) {
@@ -34,7 +34,8 @@ struct Form {
   http::Request filled(const std::string& username, const std::string& password, const std::string& rd = "%2Fapp%2Fx") {
     const std::string before = site.cookie;
     site.cookie = before.empty() ? cookie : before + "; " + cookie;
-    http::Request request = site.post("/auth/login", "username=" + username + "&password=" + password + "&rd=" + rd + "&csrf=" + csrf);
+    http::Request request =
+        site.post("/auth/login", "username=" + username + "&password=" + password + "&rd=" + rd + "&csrf=" + csrf);
     site.cookie = before;
     return request;
   }
@@ -217,8 +218,7 @@ TEST(Login, AnExternalPageGetsTheWholeUrl) {
   settings->login.url = "https://login.example.org/in";
   site.settings = settings;
   const FakeExchange answer = site.serve(site.navigation("/app/x"));
-  EXPECT_EQ(answer.first("Location"),
-            "https://login.example.org/in?rd=https%3A%2F%2Fapp.example.org%2Fapp%2Fx");
+  EXPECT_EQ(answer.first("Location"), "https://login.example.org/in?rd=https%3A%2F%2Fapp.example.org%2Fapp%2Fx");
   http::Request direct = site.navigation("/auth/login");
   direct.query = "rd=%2Fapp%2Fy";
   EXPECT_EQ(site.serve(direct).first("Location"),

@@ -39,6 +39,13 @@ TEST(Throttle, Ipv6CountsByItsNetwork) {
   EXPECT_FALSE(throttle.must_wait("2001:db8:1:3::99", "alice", kStart));
 }
 
+TEST(Throttle, MappedIpv4AddressesAreNotOneNetwork) {
+  Throttle throttle({.pair_burst = 1, .address_burst = 100, .leak = 30s, .max_entries = 100});
+  throttle.note_failure("::ffff:192.0.2.1", "alice", kStart);
+  EXPECT_TRUE(throttle.must_wait("::ffff:192.0.2.1", "alice", kStart));
+  EXPECT_FALSE(throttle.must_wait("::ffff:192.0.2.2", "alice", kStart));
+}
+
 TEST(Throttle, SuccessForgetsThePairOnly) {
   Throttle throttle({.pair_burst = 1, .address_burst = 2, .leak = 30s, .max_entries = 100});
   throttle.note_failure("192.0.2.1", "alice", kStart);

@@ -37,6 +37,27 @@ TEST(WorkerPool, GivesBackWhatTheCallReturns) {
   EXPECT_EQ(result, 49);
 }
 
+TEST(WorkerPool, ACallThatWaitedTooLongIsNotRun) {
+  asio::io_context reactor;
+  WorkerPool pool(1, 8);
+  int blocked = 0;
+  int late = 0;
+  const auto hold = [](WorkerPool& on, int& result) -> Task<> {
+    const auto call = [] {
+      const auto until = std::chrono::steady_clock::now() + WorkerPool::kMaxWait;
+      while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+      return 1;
+    };
+    const Number held = co_await on.run(call);
+    result = held.value_or(-1);
+  };
+  asio::co_spawn(reactor, hold(pool, blocked), asio::detached);
+  asio::co_spawn(reactor, square(pool, 7, late), asio::detached);
+  reactor.run();
+  EXPECT_EQ(blocked, 1);
+  EXPECT_EQ(late, -1);
+}
+
 struct Threads {
   std::thread::id call;
   std::thread::id caller;

@@ -10,7 +10,8 @@ namespace {
 constexpr std::string_view kTime = "2026-11-21T19:05:09.123Z";
 
 TEST(Log, TextIsKeyAndValueAndLeavesEmptyFieldsOut) {
-  EXPECT_EQ(render_line(LogFormat::text, kTime, LogLevel::info, "denied", {{"status", "403"}, {"user", ""}, {"path", "/a b"}}),
+  EXPECT_EQ(render_line(LogFormat::text, kTime, LogLevel::info, "denied",
+                        {{"status", "403"}, {"user", ""}, {"path", "/a b"}}),
             "2026-11-21T19:05:09.123Z info denied status=403 path=\"/a b\"");
 }
 
@@ -27,7 +28,8 @@ TEST(Log, AnEqualsSignIsQuotedSoThatNoFieldCanBeAdded) {
 }
 
 TEST(Log, JsonIsOneValidObjectForAnyBytes) {
-  const std::string line = render_line(LogFormat::json, kTime, LogLevel::warn, "denied", {{"path", "a\n\xff\"b"}, {"user", ""}});
+  const std::string line =
+      render_line(LogFormat::json, kTime, LogLevel::warn, "denied", {{"path", "a\n\xff\"b"}, {"user", ""}});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const auto json = nlohmann::json::parse(line);
   EXPECT_EQ(json["event"], "denied");
