@@ -71,6 +71,8 @@ in_tree() (
   export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
   export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
   [ -n "${HOME-}" ] || export CCACHE_DIR="$root/build/ccache"
+  # A clone of the same source elsewhere finds what this one compiled.
+  export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
   "$@" </dev/null >&2
 )
 

@@ -1,6 +1,7 @@
 // Gatehouse: one binary, several doors. What it is this time is decided in app/cli/cli.cpp.
 #include <cstdio>
 #include <exception>
+#include <tuple>
 
 #include "app/cli/cli.hpp"
 
@@ -8,9 +9,9 @@ int main(int argc, char** argv) {
   try {
     return gatehouse::app::run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "gatehouse: %s\n", error.what());
+    std::ignore = std::fprintf(stderr, "gatehouse: %s\n", error.what());
   } catch (...) {
-    std::fputs("gatehouse: an error without a name\n", stderr);
+    std::ignore = std::fputs("gatehouse: an error without a name\n", stderr);
   }
   return 1;
 }

@@ -78,11 +78,12 @@ class Reactor {
 void block_signals() {
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  std::ignore = std::signal(SIGPIPE, SIG_IGN);
 }
 
 std::vector<int> descriptors(const std::vector<Listener>& listeners) {
   std::vector<int> out;
+  out.reserve(listeners.size());
   for (const Listener& listener : listeners) out.push_back(listener.fd);
   return out;
 }
@@ -152,6 +153,7 @@ class Application::Impl {
 
 std::vector<asio::io_context*> Application::Impl::contexts() {
   std::vector<asio::io_context*> out;
+  out.reserve(reactors_.size());
   for (const auto& reactor : reactors_) out.push_back(&reactor->context());
   return out;
 }
@@ -243,7 +245,7 @@ void Application::Impl::reload() {
     service_manager::ready();
     return;
   }
-  config::Config& next = loaded->config;
+  const config::Config& next = loaded->config;
   auto settings = make_settings(next, foundation());
   if (!settings) {
     log_.write(ops::LogLevel::error, "reload_refused", {{"problem", settings.error()}});

@@ -8,12 +8,12 @@ constexpr std::size_t kMaxRemembered = 10'000;
 
 ops::LogLevel level_of(auth::EventKind kind) {
   switch (kind) {
-    case auth::EventKind::unknown_session: return ops::LogLevel::info;
+    case auth::EventKind::unknown_session:
     case auth::EventKind::expiry_beyond_policy: return ops::LogLevel::info;
-    case auth::EventKind::doubled_cookie: return ops::LogLevel::warn;
-    case auth::EventKind::rotated_reuse: return ops::LogLevel::warn;
-    case auth::EventKind::implausible_expiry: return ops::LogLevel::warn;
-    case auth::EventKind::renewal_not_written: return ops::LogLevel::warn;
+    case auth::EventKind::doubled_cookie:
+    case auth::EventKind::rotated_reuse:
+    case auth::EventKind::implausible_expiry:
+    case auth::EventKind::renewal_not_written: break;
   }
   return ops::LogLevel::warn;
 }

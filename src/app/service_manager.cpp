@@ -4,6 +4,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include <tuple>
+
 namespace gatehouse::app::service_manager {
 
 void ready() {
@@ -12,7 +14,7 @@ void ready() {
 
 void reloading() {
   timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  std::ignore = clock_gettime(CLOCK_MONOTONIC, &now);
   sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1'000'000 + now.tv_nsec / 1'000).c_str());
 }
 

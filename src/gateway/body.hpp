@@ -12,7 +12,7 @@
 
 namespace gatehouse::gateway {
 
-inline constexpr std::size_t kMaxFormBytes = 64 * 1024;
+inline constexpr std::size_t kMaxFormBytes = std::size_t{64} * 1024;
 
 /// True if the request's Content-Type is that of a form.
 [[nodiscard]] bool has_form_body(const http::Request& request);

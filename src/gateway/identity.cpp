@@ -67,7 +67,8 @@ std::string canonical_header_name(std::string_view name) {
 std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings,
                                                         const auth::SessionUser* user) {
   cgi::Identity identity;
-  const auto encoded = [&](std::string_view attribute, std::string value) -> std::expected<std::string, std::string> {
+  const auto encoded = [&](std::string_view attribute,
+                           const std::string& value) -> std::expected<std::string, std::string> {
     if (has_control_byte(value) || has_unicode_line_end(value)) return std::unexpected(std::string(attribute));
     return settings.percent_encode ? percent_encoded(value) : value;
   };

@@ -242,7 +242,7 @@ std::string csrf_value(std::string_view login_cookie) {
 
 std::string login_location(const Settings& settings, const http::Request& request) {
   if (!settings.login.url.empty()) return external_location(settings, request, path_and_query(request));
-  const std::string page = request.mount + settings.endpoint_prefix + "/login";
+  std::string page = request.mount + settings.endpoint_prefix + "/login";
   const std::string rd = http::escape_component(path_and_query(request));
   if (rd.size() > kMaxReturnBytes) return page;
   return page + "?rd=" + rd;

@@ -81,7 +81,7 @@ std::expected<std::string, std::string> read_template(const std::string& folder,
   const std::filesystem::path path = std::filesystem::path(folder) / name;
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return std::string(built_in);
-  std::ifstream file(path, std::ios::binary);
+  const std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   if (!file) return std::unexpected(path.string() + " cannot be read");

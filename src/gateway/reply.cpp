@@ -43,7 +43,7 @@ std::string content_security_policy(std::string_view nonce, const std::vector<st
   std::string policy = "default-src 'none'; style-src 'nonce-" + std::string(nonce) +
                        "'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
   // form-action also binds the redirect that follows the form.
-  for (const std::string& host : form_hosts) policy += " https://" + host + " http://" + host;
+  for (const std::string& host : form_hosts) policy.append(" https://").append(host).append(" http://").append(host);
   return policy;
 }
 

@@ -10,7 +10,7 @@ namespace gatehouse::gateway {
 namespace {
 
 std::string network_of(std::string_view address) {
-  const std::string text(address);
+  std::string text(address);
   std::array<unsigned char, 16> bytes{};
   if (inet_pton(AF_INET6, text.c_str(), bytes.data()) != 1) return text;
   // An IPv4 visitor of a socket for both families: its "network" would be everybody's.

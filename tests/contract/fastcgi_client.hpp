@@ -37,6 +37,7 @@ struct Answer {
   std::vector<int> unknown_types;
   std::vector<std::uint16_t> refused;  ///< ids answered with CANT_MPX_CONN
   bool is_closed = false;              ///< the connection has ended
+  bool is_reset = false;               ///< and not in the orderly way
 };
 
 /// Bytes of a whole BEGIN_REQUEST and PARAMS stream.
@@ -127,14 +128,18 @@ class Client {
     bool is_stalled = false;
     while (!answer.is_malformed && !answer.is_closed && !is_stalled && !is_done(answer)) {
       const Filled filled = input_.empty() ? fill() : Filled::some;
-      answer.is_closed = filled == Filled::ended;
+      answer.is_reset = filled == Filled::reset;
+      answer.is_closed = filled == Filled::ended || answer.is_reset;
       is_stalled = filled == Filled::stalled;
       take_piece(answer);
     }
     return answer;
   }
   /// True if the peer closes without another byte.
-  bool sees_end() { return input_.empty() && fill() == Filled::ended; }
+  bool sees_end() {
+    const Filled filled = input_.empty() ? fill() : Filled::some;
+    return filled == Filled::ended || filled == Filled::reset;
+  }
   /// True if a byte or the end comes within the time.
   bool sees_anything_within(int milliseconds) {
     pollfd state{.fd = fd_, .events = POLLIN, .revents = 0};
@@ -160,14 +165,15 @@ class Client {
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     is_connected_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  enum class Filled : std::uint8_t { some, ended, stalled };
+  enum class Filled : std::uint8_t { some, ended, reset, stalled };
 
   Filled fill() {
     char buffer[65536];
     const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
     if (count > 0) input_.assign(buffer, static_cast<std::size_t>(count));
     if (count > 0) return Filled::some;
-    return count == 0 || errno == ECONNRESET ? Filled::ended : Filled::stalled;
+    if (count == 0) return Filled::ended;
+    return errno == ECONNRESET ? Filled::reset : Filled::stalled;
   }
   void take_piece(Answer& answer) {
     std::string_view rest = input_;

@@ -1,8 +1,10 @@
 #include "app/cli/output.hpp"
 
 #include <fmt/format.h>
+
 #include <cstdio>
 #include <ctime>
+#include <tuple>
 
 #include "app/assemble.hpp"
 #include "config/load.hpp"
@@ -48,7 +50,7 @@ Session::Session(const config::Config& config)
 std::string readable(auth::Timestamp time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
-  gmtime_r(&seconds, &parts);
+  std::ignore = gmtime_r(&seconds, &parts);
   return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
                      parts.tm_hour, parts.tm_min, parts.tm_sec);
 }

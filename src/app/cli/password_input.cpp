@@ -8,6 +8,7 @@
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <tuple>
 
 #include "app/cli/output.hpp"
 #include "auth/password.hpp"
@@ -57,9 +58,9 @@ std::optional<std::string> read_line() {
 }
 
 std::optional<std::string> ask(const char* prompt) {
-  std::fputs(prompt, stderr);
+  std::ignore = std::fputs(prompt, stderr);
   auto line = read_line();
-  std::fputc('\n', stderr);
+  std::ignore = std::fputc('\n', stderr);
   return line;
 }
 

@@ -210,9 +210,9 @@ Task<> add_many(WorkerPool& pool, std::atomic<int>& sum, int times) {
 }
 
 TEST(WorkerPool, ServesSeveralReactorsAtOnce) {
+  std::vector<std::unique_ptr<asio::io_context>> reactors;  // before the pool, whose threads know them to the end
   WorkerPool pool(3, 1000);
   std::atomic<int> sum = 0;
-  std::vector<std::unique_ptr<asio::io_context>> reactors;
   for (int i = 0; i < 3; ++i) {
     reactors.push_back(std::make_unique<asio::io_context>());
     for (int j = 0; j < 4; ++j) asio::co_spawn(*reactors.back(), add_many(pool, sum, 100), asio::detached);
