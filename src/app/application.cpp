@@ -124,6 +124,7 @@ class Application::Impl {
   [[nodiscard]] Foundation foundation() { return {*store_, clock_, random_, events_, log_}; }
   [[nodiscard]] std::vector<asio::io_context*> contexts();
   void start_serving();
+  void report_store();
   void wait_for_signals();
   void reload();
   void begin_drain();
@@ -171,6 +172,7 @@ int Application::Impl::run() {
   for (const Listener& listener : listeners_) {
     log_.write(ops::LogLevel::info, "listening", {{"address", listener.address}});
   }
+  report_store();
   wait_for_signals();
   end();
   log_.write(ops::LogLevel::info, "stopped", {});
@@ -186,6 +188,18 @@ void Application::Impl::start_serving() {
   maintenance_->start();
   server_->start();
   for (const auto& reactor : reactors_) reactor->start();
+}
+
+// Serving goes on whatever it says: the store may come later. But nobody should have to find out by a visitor's 503.
+void Application::Impl::report_store() {
+  const auto status = store_->schema_status();
+  if (!status) {
+    log_.write(
+        ops::LogLevel::warn, "store_not_ready",
+        {{"detail", status.error().detail}, {"hint", "visitors get 503 until it is; gatehouse db migrate makes it"}});
+  } else if (!status->is_current()) {
+    log_.write(ops::LogLevel::warn, "store_not_ready", {{"hint", "not migrated: run gatehouse db migrate"}});
+  }
 }
 
 // The thread that waits here is the only one that signals reach. The first TERM drains, a second one, or the end of

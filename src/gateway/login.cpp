@@ -200,6 +200,12 @@ bool is_csrf_valid(const Scope& scope, const http::Form& form) {
   return cookie && field && equal_in_constant_time(csrf_value(*cookie), *field);
 }
 
+// The first thing that goes wrong on a new site: over plain http a browser throws Secure cookies away, ours among them.
+bool is_secure_cookie_lost(const Scope& scope) {
+  return scope.settings->auth->options().cookie.secure && scope.request.scheme == "http" &&
+         !presented_login_cookie(scope);
+}
+
 bool has_doubled_field(const http::Form& form) {
   return form.is_doubled("username") || form.is_doubled("password") || form.is_doubled("rd") || form.is_doubled("csrf");
 }
@@ -226,8 +232,13 @@ net::Task<> post_login(World& world, Scope& scope, net::Exchange& exchange) {
     co_return;
   }
   if (!is_csrf_valid(scope, *form)) {
-    log_request(world.log, ops::LogLevel::info, "denied", scope.request, 403, "login form without its csrf value");
-    FormView fresh{403, credentials.rd, credentials.username, "The form had expired. Please try again."};
+    const bool needs_https = is_secure_cookie_lost(scope);
+    log_request(world.log, needs_https ? ops::LogLevel::warn : ops::LogLevel::info, "denied", scope.request, 403,
+                needs_https ? "session.cookie.secure is on and the visitor came over http: browsers keep no such cookie"
+                            : "login form without its csrf value");
+    FormView fresh{403, credentials.rd, credentials.username,
+                   needs_https ? "Signing in works over https only. Please use the https address of this site."
+                               : "The form had expired. Please try again."};
     co_await show_form(world, scope, exchange, std::move(fresh));
     co_return;
   }

@@ -94,7 +94,9 @@ int serve(config::Config config) {
   if (!listeners) return complain(kFailed, listeners.error());
   if (listeners->empty()) return complain(kConfigError, "nothing to listen on; see `listen` in " + config.file);
   // After the sockets, which may need root, and before anything is served: a script must not run as root by accident.
-  if (auto changed = cli::become_owner_of_store(config.store); !changed) return complain(kFailed, changed.error());
+  if (auto changed = cli::become_owner_of_store(config.store); !changed) {
+    return complain(cli::kStoreUnavailable, changed.error());
+  }
   if (geteuid() == 0)
     complain(0, "warning: serving as root, and so are the scripts; let a user of its own own the database's folder");
   return serve_on(std::move(config), std::move(*listeners));
@@ -138,7 +140,9 @@ int version() {
 int with_config(const Arguments& arguments, const std::function<int(const config::Config&)>& command) {
   const auto config = cli::load_config(arguments.config_file);
   if (!config) return kConfigError;
-  if (auto changed = cli::become_owner_of_store(config->store); !changed) return complain(kFailed, changed.error());
+  if (auto changed = cli::become_owner_of_store(config->store); !changed) {
+    return complain(cli::kStoreUnavailable, changed.error());
+  }
   return command(*config);
 }
 

@@ -101,6 +101,19 @@ TEST(Login, WithoutTheCsrfValueItIs403AndAFreshForm) {
   EXPECT_EQ(site.store.inner.all_sessions()->size(), 0U);
 }
 
+TEST(Login, OverPlainHttpTheFormSaysThatItNeedsHttps) {
+  Site site;
+  Form form(site);
+  form.cookie.clear();  // a browser does not keep a Secure cookie that came over http
+  http::Request request = form.filled("alice", "correct+horse+battery");
+  request.scheme = "http";
+  request.server_port = 80;
+  request.headers.set("origin", "http://app.example.org");
+  const FakeExchange answer = site.serve(request);
+  EXPECT_EQ(answer.head.status, 403);
+  EXPECT_THAT(answer.written, HasSubstr("https"));
+}
+
 TEST(Login, AnotherBrowsersCsrfValueIsNoGood) {
   Site site;
   Form mine(site);
