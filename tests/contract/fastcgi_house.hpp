@@ -69,7 +69,7 @@ class House {
   }
   /// Waits until the figures are as `is_right` wants them; false after ten seconds.
   template <typename IsRight>
-  bool reaches(IsRight is_right) const {
+  [[nodiscard]] bool reaches(IsRight is_right) const {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!is_right(server_->counts())) {
       if (std::chrono::steady_clock::now() > end) return false;

@@ -271,6 +271,7 @@ TEST(FastcgiServer, ManyNamesInGetValuesDoNoHarm) {
   const House house(echo);
   Client client(house.path());
   std::vector<std::string> names;
+  names.reserve(3000);
   for (int i = 0; i < 3000; ++i) names.emplace_back(i % 3 == 0 ? "FCGI_MAX_CONNS" : "FCGI_OTHER");
   client.send(get_values(names));
   EXPECT_EQ(receive_values(client).values, (Pairs{{"FCGI_MAX_CONNS", "4096"}}));
@@ -527,7 +528,7 @@ TEST(FastcgiServer, AVisitorWhoGoesIsNoticedWhileTheHandlerWaits) {
   for (const Way way : {Way::abort_request, Way::close}) {
     for (const bool over_tcp : {false, true}) {
       Watch watch;
-      House house([&watch](ServerRequest& request) { return watch_visitor(request, watch); });
+      const House house([&watch](ServerRequest& request) { return watch_visitor(request, watch); });
       Client client = over_tcp ? Client(house.port()) : Client(house.path());
       client.send(begin_and_params(kResponder, true, kParams) + raw_record(5, 1, "a part"));
       watch.begun.get_future().wait();
@@ -770,7 +771,7 @@ Task<> send_much(ServerRequest& request, Download& download) {
 TEST(FastcgiServer, AReaderThatStopsEndsTheDownloadByItsDeadline) {
   for (const bool over_tcp : {false, true}) {
     Download download(100'000'000, 100ms);
-    House house([&download](ServerRequest& request) { return send_much(request, download); });
+    const House house([&download](ServerRequest& request) { return send_much(request, download); });
     Client client = over_tcp ? Client(house.port()) : Client(house.path());
     client.send(responder_request(true, kParams));
     EXPECT_EQ(download.result.get_future().get(), (net::IoResult<void>{std::unexpected(StreamError::deadline)}));
