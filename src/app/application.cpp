@@ -11,15 +11,12 @@
 #include <optional>
 #include <thread>
 
-#include "app/assemble.hpp"
 #include "app/doors.hpp"
-#include "app/event_log.hpp"
+#include "app/house.hpp"
 #include "app/maintenance.hpp"
 #include "app/service_manager.hpp"
-#include "config/load.hpp"
 #include "fastcgi/listener.hpp"
 #include "fastcgi/server.hpp"
-#include "gateway/gateway.hpp"
 
 namespace gatehouse::app {
 
@@ -79,6 +76,8 @@ void block_signals() {
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::ignore = std::signal(SIGPIPE, SIG_IGN);
+  // Some process managers ignore it, and so would we: the ends of our scripts could not be waited for.
+  std::ignore = std::signal(SIGCHLD, SIG_DFL);
 }
 
 std::vector<int> descriptors(const std::vector<Listener>& listeners) {
@@ -88,64 +87,33 @@ std::vector<int> descriptors(const std::vector<Listener>& listeners) {
   return out;
 }
 
-/// Names of the sections that only a restart can change, where they differ.
-std::string changes_that_need_a_restart(const config::Config& old, const config::Config& now) {
-  std::string out;
-  const auto note = [&out](bool differs, std::string_view name) {
-    if (differs) out += (out.empty() ? "" : " ") + std::string(name);
-  };
-  note(old.listen != now.listen, "listen");
-  note(old.listen_http != now.listen_http, "listen_http");
-  note(old.socket != now.socket, "socket");
-  note(old.threads != now.threads, "threads");
-  note(old.store != now.store, "store");
-  note(old.admin_listen != now.admin_listen, "admin");
-  note(old.login.max_hashes != now.login.max_hashes || old.login.hash_queue != now.login.hash_queue, "login.hashes");
-  return out;
+PoolSizes pool_sizes(const config::Login& login) {
+  const std::size_t hashes = hashes_at_once(login);
+  return {kStoreThreads, kMaxPendingStoreCalls, hashes, hashes * (1 + login.hash_queue)};
 }
 
 }  // namespace
 
 class Application::Impl {
  public:
-  Impl(config::Config config, std::vector<Listener> listeners)
-      : config_(std::move(config)),
-        listeners_(std::move(listeners)),
-        log_(log_level(config_.log.level), log_format(config_.log.format)),
-        events_(log_),
-        store_(make_store(config_.store)),
-        read_pool_(kStoreThreads, kMaxPendingStoreCalls),
-        write_pool_(kStoreThreads, kMaxPendingStoreCalls),
-        hash_pool_(hashes_at_once(config_.login), hashes_at_once(config_.login) * (1 + config_.login.hash_queue)) {}
+  Impl(config::Config config, const PoolSizes& sizes, std::vector<Listener> listeners)
+      : listeners_(std::move(listeners)), house_(std::move(config), sizes) {}
 
   int run();
 
  private:
-  [[nodiscard]] Foundation foundation() { return {*store_, clock_, random_, events_, log_}; }
   [[nodiscard]] std::vector<asio::io_context*> contexts();
   void start_serving();
-  void report_store();
   void wait_for_signals();
   void reload();
   void begin_drain();
   void end();
   void remove_our_sockets();
 
-  config::Config config_;
   const std::vector<Listener> listeners_;
-  ops::Log log_;
-  EventLog events_;
-  const auth::SystemClock clock_;
-  auth::SystemRandom random_;
-  std::unique_ptr<auth::Store> store_;
-  gateway::Throttle throttle_;
-  gateway::LastUses last_uses_;
-  std::unique_ptr<gateway::Gateway> gateway_;
-  // Pools before reactors, so that they are the later ones to go: a coroutine that is dropped with its reactor may
-  // still be known to a pool.
-  net::WorkerPool read_pool_;
-  net::WorkerPool write_pool_;
-  net::WorkerPool hash_pool_;
+  // Before the reactors, so that it is the later one to go: a coroutine that is dropped with its reactor may still be
+  // known to a pool.
+  House house_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
   std::unique_ptr<Maintenance> maintenance_;
   std::unique_ptr<fastcgi::Server> server_;
@@ -160,46 +128,32 @@ std::vector<asio::io_context*> Application::Impl::contexts() {
 }
 
 int Application::Impl::run() {
-  auto settings = make_settings(config_, foundation());
-  if (!settings) {
-    log_.write(ops::LogLevel::error, "cannot_start", {{"reason", settings.error()}});
+  if (auto opened = house_.open(); !opened) {
+    house_.log().write(ops::LogLevel::error, "cannot_start", {{"reason", opened.error()}});
     return kConfigExit;
   }
-  gateway_ = std::make_unique<gateway::Gateway>(
-      gateway::World{log_, read_pool_, write_pool_, hash_pool_, throttle_, last_uses_, random_}, std::move(*settings));
   start_serving();
   service_manager::ready();
   for (const Listener& listener : listeners_) {
-    log_.write(ops::LogLevel::info, "listening", {{"address", listener.address}});
+    house_.log().write(ops::LogLevel::info, "listening", {{"address", listener.address}});
   }
-  report_store();
+  house_.report_store();
   wait_for_signals();
   end();
-  log_.write(ops::LogLevel::info, "stopped", {});
+  house_.log().write(ops::LogLevel::info, "stopped", {});
   return 0;
 }
 
 void Application::Impl::start_serving() {
-  const std::size_t count = config_.threads == 0 ? cores() : config_.threads;
+  const std::size_t threads = house_.config().threads;
+  const std::size_t count = threads == 0 ? cores() : threads;
   for (std::size_t i = 0; i < count; ++i) reactors_.push_back(std::make_unique<Reactor>());
-  server_ = std::make_unique<fastcgi::Server>(contexts(), descriptors(listeners_), fastcgi_door(*gateway_, log_));
-  maintenance_ = std::make_unique<Maintenance>(Maintenance::World{reactors_.front()->context(), contexts(), write_pool_,
-                                                                  *store_, clock_, last_uses_, log_, *gateway_});
+  server_ = std::make_unique<fastcgi::Server>(contexts(), descriptors(listeners_),
+                                              fastcgi_door(house_.gateway(), house_.log()));
+  maintenance_ = std::make_unique<Maintenance>(reactors_.front()->context(), contexts(), house_);
   maintenance_->start();
   server_->start();
   for (const auto& reactor : reactors_) reactor->start();
-}
-
-// Serving goes on whatever it says: the store may come later. But nobody should have to find out by a visitor's 503.
-void Application::Impl::report_store() {
-  const auto status = store_->schema_status();
-  if (!status) {
-    log_.write(
-        ops::LogLevel::warn, "store_not_ready",
-        {{"detail", status.error().detail}, {"hint", "visitors get 503 until it is; gatehouse db migrate makes it"}});
-  } else if (!status->is_current()) {
-    log_.write(ops::LogLevel::warn, "store_not_ready", {{"hint", "not migrated: run gatehouse db migrate"}});
-  }
 }
 
 // The thread that waits here is the only one that signals reach. The first TERM drains, a second one, or the end of
@@ -222,7 +176,7 @@ void Application::Impl::wait_for_signals() {
     const bool is_stop = number == SIGTERM || number == SIGINT;
     const bool is_over = drain_end && (is_stop || (number == -1 && errno == EAGAIN));
     if (is_over) {
-      log_.write(ops::LogLevel::warn, "stopped_hard", {{"reason", "requests were still running"}});
+      house_.log().write(ops::LogLevel::warn, "stopped_hard", {{"reason", "requests were still running"}});
       server_->close_all();
       return;
     }
@@ -235,7 +189,7 @@ void Application::Impl::wait_for_signals() {
 
 void Application::Impl::begin_drain() {
   service_manager::stopping();
-  log_.write(ops::LogLevel::info, "draining", {});
+  house_.log().write(ops::LogLevel::info, "draining", {});
   remove_our_sockets();
   server_->stop([main = main_thread_] { pthread_kill(main, kDrainedSignal); });
 }
@@ -243,38 +197,13 @@ void Application::Impl::begin_drain() {
 void Application::Impl::end() {
   maintenance_->stop();
   for (const auto& reactor : reactors_) reactor->stop();
-  read_pool_.stop();
-  write_pool_.stop();
-  hash_pool_.stop();
-  maintenance_->flush();
+  house_.stop();
+  house_.write_last_uses();
 }
 
 void Application::Impl::reload() {
   service_manager::reloading();
-  auto loaded = config::load(config_.file);
-  if (!loaded) {
-    for (const config::Problem& problem : loaded.error()) {
-      log_.write(ops::LogLevel::error, "reload_refused", {{"problem", problem.message()}});
-    }
-    service_manager::ready();
-    return;
-  }
-  const config::Config& next = loaded->config;
-  auto settings = make_settings(next, foundation());
-  if (!settings) {
-    log_.write(ops::LogLevel::error, "reload_refused", {{"problem", settings.error()}});
-    service_manager::ready();
-    return;
-  }
-  if (const std::string left_alone = changes_that_need_a_restart(config_, next); !left_alone.empty()) {
-    log_.write(ops::LogLevel::warn, "needs_restart", {{"keys", left_alone}});
-  }
-  for (const std::string& warning : loaded->warnings) {
-    log_.write(ops::LogLevel::warn, "configuration", {{"warning", warning}});
-  }
-  gateway_->replace(std::move(*settings));
-  log_.configure(log_level(next.log.level), log_format(next.log.format));
-  log_.write(ops::LogLevel::info, "reloaded", {{"file", config_.file}});
+  house_.reload();
   service_manager::ready();
 }
 
@@ -288,7 +217,8 @@ void Application::Impl::remove_our_sockets() {
 
 Application::Application(config::Config config, std::vector<Listener> listeners) {
   block_signals();
-  impl_ = std::make_unique<Impl>(std::move(config), std::move(listeners));
+  const PoolSizes sizes = pool_sizes(config.login);
+  impl_ = std::make_unique<Impl>(std::move(config), sizes, std::move(listeners));
 }
 
 Application::~Application() = default;

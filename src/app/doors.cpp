@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 #include <exception>
 #include <random>
-
-#include "cgi/environment.hpp"
+#include <utility>
 
 namespace gatehouse::app {
 
@@ -16,28 +15,23 @@ std::string new_request_id() {
   return fmt::format("{:016x}", generator());
 }
 
-net::Task<> dispatch(gateway::Gateway& gateway, fastcgi::ServerRequest& request, const std::string& id) {
-  if (request.role() != fastcgi::Role::responder) {
-    co_await gateway.refuse(id, 503, "the authorizer role is not served by this version", request);
-    co_return;
-  }
-  cgi::ReadOptions options;
-  options.request_id = id;
-  auto parsed = cgi::read_request(request.params(), options);
+net::Task<> dispatch(gateway::Gateway& gateway, const cgi::Variables& variables, const cgi::ReadOptions& options,
+                     net::Exchange& exchange) {
+  auto parsed = cgi::read_request(variables, options);
   if (parsed) {
-    co_await gateway.serve(std::move(*parsed), request);
+    co_await gateway.serve(std::move(*parsed), exchange);
   } else {
-    co_await gateway.serve_malformed(std::move(parsed.error()), request);
+    co_await gateway.serve_malformed(std::move(parsed.error()), exchange);
   }
 }
 
 // The request loop's last resort: a bug in one request is a 500 for it and a line in the log, never a pass. An answer
 // that has begun is broken off.
-net::Task<> serve_request(gateway::Gateway& gateway, ops::Log& log, fastcgi::ServerRequest& request) {
-  const std::string id = new_request_id();
+net::Task<> survive(gateway::Gateway& gateway, ops::Log& log, std::string id, net::Exchange& exchange,
+                    net::Task<> answer) {
   std::string bug;
   try {
-    co_await dispatch(gateway, request, id);
+    co_await std::move(answer);
   } catch (const std::exception& error) {
     bug = error.what();
   } catch (...) {
@@ -45,17 +39,33 @@ net::Task<> serve_request(gateway::Gateway& gateway, ops::Log& log, fastcgi::Ser
   }
   if (bug.empty()) co_return;
   log.write(ops::LogLevel::error, "bug", {{"request", id}, {"what", bug}});
-  if (request.head_written()) {
-    request.break_off();
+  if (exchange.head_written()) {
+    exchange.break_off();
   } else {
-    co_await gateway.refuse(id, 500, "an exception reached the door", request);
+    co_await gateway.refuse(std::move(id), 500, "an exception reached the door", exchange);
   }
+}
+
+net::Task<> serve_fastcgi(gateway::Gateway& gateway, ops::Log& log, fastcgi::ServerRequest& request) {
+  const cgi::ReadOptions options{.request_id = new_request_id(), .is_mounted = false};
+  net::Task<> answer =
+      request.role() == fastcgi::Role::responder
+          ? dispatch(gateway, request.params(), options, request)
+          : gateway.refuse(options.request_id, 503, "the authorizer role is not served by this version", request);
+  co_await survive(gateway, log, options.request_id, request, std::move(answer));
 }
 
 }  // namespace
 
 fastcgi::Handler fastcgi_door(gateway::Gateway& gateway, ops::Log& log) {
-  return [&gateway, &log](fastcgi::ServerRequest& request) { return serve_request(gateway, log, request); };
+  return [&gateway, &log](fastcgi::ServerRequest& request) { return serve_fastcgi(gateway, log, request); };
+}
+
+net::Task<> serve_cgi(gateway::Gateway& gateway, ops::Log& log, const cgi::Variables& variables,
+                      net::Exchange& exchange) {
+  const cgi::ReadOptions options{.request_id = new_request_id(), .is_mounted = true};
+  net::Task<> answer = dispatch(gateway, variables, options, exchange);
+  co_await survive(gateway, log, options.request_id, exchange, std::move(answer));
 }
 
 }  // namespace gatehouse::app

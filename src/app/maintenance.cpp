@@ -26,23 +26,25 @@ constexpr std::size_t kPruneBatch = 500;
 
 }  // namespace
 
-Maintenance::Maintenance(World world)
-    : world_(std::move(world)),
-      flush_timer_(world_.reactor),
-      prune_timer_(world_.reactor),
-      watchdog_timer_(world_.reactor) {}
+Maintenance::Maintenance(asio::io_context& reactor, std::vector<asio::io_context*> reactors, House& house)
+    : reactor_(reactor),
+      reactors_(std::move(reactors)),
+      house_(house),
+      flush_timer_(reactor),
+      prune_timer_(reactor),
+      watchdog_timer_(reactor) {}
 
 void Maintenance::start() {
-  asio::co_spawn(world_.reactor, flush_each_minute(), asio::detached);
-  asio::co_spawn(world_.reactor, prune_each_hour(), asio::detached);
+  asio::co_spawn(reactor_, flush_each_minute(), asio::detached);
+  asio::co_spawn(reactor_, prune_each_hour(), asio::detached);
   if (const auto interval = service_manager::watchdog_interval()) {
     const auto half = std::chrono::duration_cast<std::chrono::milliseconds>(*interval / 2);
-    asio::co_spawn(world_.reactor, feed_watchdog(half), asio::detached);
+    asio::co_spawn(reactor_, feed_watchdog(half), asio::detached);
   }
 }
 
 void Maintenance::stop() {
-  asio::post(world_.reactor, [this] {
+  asio::post(reactor_, [this] {
     is_stopped_ = true;
     flush_timer_.cancel();
     prune_timer_.cancel();
@@ -58,21 +60,13 @@ net::Task<bool> Maintenance::pause(Timer& timer, std::chrono::milliseconds span)
   co_return !is_stopped_;
 }
 
-void Maintenance::flush() {
-  const auto uses = world_.last_uses.take(world_.clock.now());
-  if (uses.empty()) return;
-  if (auto written = world_.store.touch(uses); !written) {
-    world_.log.write(ops::LogLevel::warn, "last_used_not_written", {{"detail", written.error().detail}});
-  }
-}
-
 net::Task<> Maintenance::flush_each_minute() {
   while (co_await pause(flush_timer_, kFlushInterval)) {
-    const auto done = co_await world_.write_pool.run([this] {
-      flush();
+    const auto done = co_await house_.write_pool().run([this] {
+      house_.write_last_uses();
       return true;
     });
-    if (!done) world_.log.write(ops::LogLevel::warn, "busy", {{"reason", "last_used_at waits for the store"}});
+    if (!done) house_.log().write(ops::LogLevel::warn, "busy", {{"reason", "last_used_at waits for the store"}});
   }
 }
 
@@ -84,13 +78,13 @@ net::Task<> Maintenance::prune_each_hour() {
       const bool goes_on = co_await pause(prune_timer_, kPruneInterval);
       if (!goes_on) co_return;
     }
-    const auto max_lifetime = world_.gateway.settings()->auth->options().periods.max_lifetime;
-    const auto done = co_await world_.write_pool.run([this, max_lifetime] {
-      return world_.store.delete_dead(world_.clock.now() - kPruneGrace, max_lifetime, kPruneBatch);
+    const auto max_lifetime = house_.gateway().settings()->auth->options().periods.max_lifetime;
+    const auto done = co_await house_.write_pool().run([this, max_lifetime] {
+      return house_.store().delete_dead(house_.clock().now() - kPruneGrace, max_lifetime, kPruneBatch);
     });
     if (is_stopped_) co_return;
     is_more = done && *done && **done == kPruneBatch;
-    if (done && !*done) world_.log.write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});
+    if (done && !*done) house_.log().write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});
   }
 }
 
@@ -99,10 +93,10 @@ net::Task<> Maintenance::prune_each_hour() {
 net::Task<> Maintenance::feed_watchdog(std::chrono::milliseconds interval) {
   while (true) {
     const auto answered = std::make_shared<std::atomic<std::size_t>>(0);
-    for (asio::io_context* reactor : world_.reactors) asio::post(*reactor, [answered] { ++*answered; });
+    for (asio::io_context* reactor : reactors_) asio::post(*reactor, [answered] { ++*answered; });
     const bool goes_on = co_await pause(watchdog_timer_, interval);
     if (!goes_on) co_return;
-    if (answered->load() == world_.reactors.size()) service_manager::feed_watchdog();
+    if (answered->load() == reactors_.size()) service_manager::feed_watchdog();
   }
 }
 

@@ -5,38 +5,20 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <functional>
 #include <vector>
 
-#include "auth/store.hpp"
-#include "gateway/gateway.hpp"
-#include "gateway/last_uses.hpp"
-#include "net/worker_pool.hpp"
-#include "ops/log.hpp"
+#include "app/house.hpp"
 
 namespace gatehouse::app {
 
 /// Confined to its reactor's thread once started; the references must outlive the reactor's run.
 class Maintenance {
  public:
-  struct World {
-    net::asio::io_context& reactor;
-    std::vector<net::asio::io_context*>
-        reactors;  ///< every one is asked whether it still turns, before the watchdog is fed
-    net::WorkerPool& write_pool;
-    auth::Store& store;
-    const auth::Clock& clock;
-    gateway::LastUses& last_uses;
-    ops::Log& log;
-    const gateway::Gateway& gateway;  ///< whose settings say how long a session lives, also after a reload
-  };
-
-  explicit Maintenance(World world);
+  /// Works on `reactor`. Every one of `reactors` is asked whether it still turns before the watchdog is fed.
+  Maintenance(net::asio::io_context& reactor, std::vector<net::asio::io_context*> reactors, House& house);
   void start();
   /// Ends every loop. Thread-safe.
   void stop();
-  /// Writes what is noted now; at the end of the process, on any thread.
-  void flush();
 
  private:
   using Timer = net::asio::steady_timer;
@@ -45,7 +27,9 @@ class Maintenance {
   [[nodiscard]] net::Task<> prune_each_hour();
   [[nodiscard]] net::Task<> feed_watchdog(std::chrono::milliseconds interval);
 
-  World world_;
+  net::asio::io_context& reactor_;
+  const std::vector<net::asio::io_context*> reactors_;
+  House& house_;
   bool is_stopped_ = false;  // on the reactor's thread
   Timer flush_timer_;
   Timer prune_timer_;

@@ -8,7 +8,7 @@
 #include <cassert>
 #include <utility>
 
-#include "fastcgi/cgi_head.hpp"
+#include "http/cgi_head.hpp"
 
 namespace gatehouse::fastcgi {
 namespace {
@@ -124,8 +124,8 @@ net::Task<net::IoResult<void>> Request::write_head(const http::ResponseHead& hea
   std::string text;
   // A line break in a value is a bug of ours. The visitor gets an error instead of a header that somebody else wrote,
   // and not the body that belonged to it.
-  hides_body_ = !is_writable(head);
-  append_cgi_head(text, hides_body_ ? bare_head(500) : head);
+  hides_body_ = !http::is_writable(head);
+  http::append_cgi_head(text, hides_body_ ? bare_head(500) : head);
   append_stream(wire_.pending(), RecordType::stdout_stream, id_, text);
   wire_.flush_soon();
   co_return net::IoResult<void>{};
@@ -169,7 +169,7 @@ void Request::refuse(int status) {
   std::string text;
   http::ResponseHead head = bare_head(status);
   head.headers.add("Content-Type", "text/plain");
-  append_cgi_head(text, head);
+  http::append_cgi_head(text, head);
   text.append(http::reason_phrase(status)).append("\n");
   append_stream(wire_.pending(), RecordType::stdout_stream, id_, text);
   append_end();

@@ -107,7 +107,7 @@ net::Task<> send_logout_answer(World& world, Scope& scope, net::Exchange& exchan
     log_request(world.log, ops::LogLevel::info, "signed_out", scope.request, status, {});
     const auto location = answer.head.headers.get("Location");
     if (location && location->starts_with('/'))
-      answer.head.headers.set("Location", scope.request.mount + std::string(*location));
+      answer.head.headers.set("Location", scope.as_reached(std::string(*location)));
   }
   co_await reply(scope, exchange, std::move(answer));
 }

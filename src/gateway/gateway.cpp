@@ -204,7 +204,7 @@ net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, ne
     co_await refuse_visitor(world, scope, exchange, hop.request, *denied, user_of(verdict.user));
     co_return std::nullopt;
   }
-  if (verdict.user) world.last_uses.note(verdict.user->session.row.id);
+  if (verdict.user) world.last_uses.note(verdict.user->session.row);
   auto redirect = co_await run_downstream(world, scope, exchange, hop, *rules.route, verdict.user);
   co_return redirect;
 }

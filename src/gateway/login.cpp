@@ -154,9 +154,9 @@ net::Task<> welcome(World& world, Scope& scope, net::Exchange& exchange, const C
                    {"user", signed_in.user.id},
                    {"session", auth::session_handle(signed_in.session.row.id)},
                    {"address", scope.request.remote_addr}});
-  const std::string target = http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
-  const bool is_local = target.starts_with('/');
-  http::Response response = redirect_reply(scope.request, is_local ? scope.request.mount + target : target);
+  std::string target = http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
+  if (target.starts_with('/')) target = scope.as_reached(std::move(target));
+  http::Response response = redirect_reply(scope.request, std::move(target));
   std::vector<std::string> cookies{auth::remove_cookie(login_cookie(scope))};
   co_await reply(scope, exchange, std::move(response), std::move(cookies));
 }

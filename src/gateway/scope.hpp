@@ -48,6 +48,12 @@ struct Scope {
   [[nodiscard]] std::string endpoint(std::string_view name) const {
     return request.mount + settings->endpoint_prefix + "/" + std::string(name);
   }
+  /// A local path, as the visitor reaches it. What a script made of its SCRIPT_NAME or REQUEST_URI has our mount in
+  /// front already.
+  [[nodiscard]] std::string as_reached(std::string path) const {
+    const bool is_whole = request.mount.empty() || path.starts_with(request.mount + "/");
+    return is_whole ? std::move(path) : request.mount + path;
+  }
 
  private:
   static std::vector<http::Origin> also_own(const Settings& settings, bool is_endpoint) {

@@ -42,6 +42,20 @@ def new_site():
 
 
 @pytest.fixture
+def track():
+    """Takes what a test started (anything with `logs` and `close`) and closes it when the test is over."""
+    taken = []
+
+    def take(one):
+        taken.append(_track(one))
+        return one
+
+    yield take
+    for one in reversed(taken):
+        _close(one)
+
+
+@pytest.fixture
 def gatehouse():
     """A configured gatehouse that has not been started, for tests that drive the program themselves."""
     made = harness.Gatehouse()

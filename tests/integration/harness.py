@@ -10,12 +10,14 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -71,6 +73,28 @@ def clean_environment(**more):
     return {**kept, **more}
 
 
+# Puts the listeners where systemd does, from descriptor 3 on, and becomes the program.
+PASS_ON = """
+import os, sys
+count = int(sys.argv[1])
+for number in range(count):
+    os.dup2(int(sys.argv[2 + number]), 100 + number)
+for number in range(count):
+    os.dup2(100 + number, 3 + number)
+    os.close(100 + number)
+os.environ["LISTEN_PID"] = str(os.getpid()) if os.environ.get("LISTEN_PID") != "other" else "1"
+os.environ["LISTEN_FDS"] = str(count)
+os.execv(sys.argv[2 + count], sys.argv[2 + count:])
+"""
+
+
+def listening(path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(64)
+    return listener
+
+
 def merged(base, changes):
     """The base with changed keys; a dictionary within is merged too, a list replaced."""
     out = dict(base)
@@ -81,9 +105,12 @@ def merged(base, changes):
 
 
 class Gatehouse:
-    """One gatehouse daemon: its folder, configuration, database and log."""
+    """One gatehouse daemon: its folder, configuration, database and log.
 
-    def __init__(self, **changes):
+    `written` is configuration as somebody wrote it, such as conf/examples has it; its sections replace ours.
+    """
+
+    def __init__(self, written="", **changes):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gh-", dir="/tmp"))
         os.chmod(self.folder, 0o755)  # nginx's workers have to get to the socket
         (self.folder / "db").mkdir(mode=0o700)
@@ -94,6 +121,7 @@ class Gatehouse:
         self.config_file = self.folder / "gatehouse.yaml"
         self.log_file = self.folder / "gatehouse.log"
         self.process = None
+        self.written = written
         self.config = merged(self._standard_config(), changes)
         self.write_config()
 
@@ -126,7 +154,10 @@ class Gatehouse:
 
     def write_config(self):
         # JSON is YAML.
-        self.config_file.write_text(json.dumps(self.config, indent=1))
+        sections = set(re.findall(r"^(\w+):", self.written, re.MULTILINE))
+        ours = {key: value for key, value in self.config.items() if key not in sections}
+        lines = [f"{key}: {json.dumps(value)}\n" for key, value in ours.items()]
+        self.config_file.write_text("".join(lines) + self.written)
 
     # ── the command line ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +200,23 @@ class Gatehouse:
         if wait:
             self.wait_until_it_answers()
         return self
+
+    def start_passed_on(self, listeners, **environment):
+        """Starts the daemon as systemd does: descriptors from 3 on, told by LISTEN_FDS and LISTEN_PID."""
+        numbers = [listener.fileno() for listener in listeners]
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PASS_ON, str(len(numbers)), *map(str, numbers)]
+                + [BINARY, "-c", str(self.config_file), "serve"],
+                pass_fds=numbers,
+                env=clean_environment(**environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                preexec_fn=die_with_the_test,
+            )
 
     def answers(self):
         try:
@@ -231,8 +279,22 @@ class Gatehouse:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def threads(self):
+        return self._status("Threads")
+
+    def memory(self):
+        """The daemon's resident memory in KiB."""
+        return self._status("VmRSS")
+
+    def peak_memory(self):
+        """The most that it was since forget_peak_memory(), in KiB."""
+        return self._status("VmHWM")
+
+    def forget_peak_memory(self):
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _status(self, name):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("Threads:")).split()[1])
+        return int(next(line for line in status.splitlines() if line.startswith(f"{name}:")).split()[1])
 
     def descriptors(self):
         """What its descriptors lead to, the database's left out: its connections are opened as they are needed."""
@@ -261,22 +323,25 @@ class Gatehouse:
                 return [dict(row) for row in connection.execute(sql, values).fetchall()]
 
 
-class Nginx:
-    """A real nginx in front of a Gatehouse, with the configuration that we ship (conf/nginx)."""
+def with_paths(text, paths):
+    """A shipped configuration file with its paths replaced; each must be there."""
+    for shipped, ours in paths.items():
+        assert shipped in text, f"{shipped} is not in the shipped file"
+        text = text.replace(shipped, f'"{ours}"')
+    return text
 
-    def __init__(self, gatehouse, http_lines="", server_lines="", edit=lambda text: text):
+
+class Nginx:
+    """A real nginx in front of a Gatehouse, with the configuration that we ship (conf/nginx). `paths` says where this
+    test has what the shipped file names."""
+
+    def __init__(self, gatehouse, http_lines="", server_lines="", edit=lambda text: text, shipped="gatehouse.conf", paths=None):
         self.folder = gatehouse.folder / "nginx"
         self.folder.mkdir()
         self.error_log = self.folder / "error.log"
-        shipped = TREE / "conf" / "nginx"
-        shutil.copy(shipped / "gatehouse_params", self.folder)
-        self.site = (
-            (shipped / "gatehouse.conf")
-            .read_text()
-            .replace("unix:/run/gatehouse/gatehouse.sock", f'"unix:{gatehouse.socket}"')
-        )
-        assert str(gatehouse.socket) in self.site
-        self.site = edit(self.site)
+        shutil.copy(TREE / "conf" / "nginx" / "gatehouse_params", self.folder)
+        paths = paths or {"unix:/run/gatehouse/gatehouse.sock": f"unix:{gatehouse.socket}"}
+        self.site = edit(with_paths((TREE / "conf" / "nginx" / shipped).read_text(), paths))
         self.http_lines, self.server_lines = http_lines, server_lines
         self.process = None
         self.port = None
@@ -355,11 +420,12 @@ include site.conf;
 
 
 class Site:
-    """Gatehouse and nginx together, with one user: alice."""
+    """Gatehouse and nginx together, with one user: alice. `prepare` gets the Gatehouse before there is a database."""
 
-    def __init__(self, nginx=None, **config):
+    def __init__(self, nginx=None, prepare=lambda gatehouse: None, **config):
         self.gatehouse = Gatehouse(**config)
         try:
+            prepare(self.gatehouse)
             self.gatehouse.run("db", "migrate", check=0)
             self.alice_id = self.gatehouse.add_user(
                 "alice", name="Alice Example", email="alice@example.org", roles="staff,ops"

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "app/application.hpp"
+#include "app/cgi_application.hpp"
 #include "app/cli/commands.hpp"
 #include "app/cli/output.hpp"
 #include "app/cli/privileges.hpp"
@@ -102,19 +103,28 @@ int serve(config::Config config) {
   return serve_on(std::move(config), std::move(*listeners));
 }
 
+/// Loads the configuration of a process that a web server started, and leaves root behind. What fails is on stderr.
+std::expected<config::Config, int> config_of_spawned_process(const std::string& config_file) {
+  auto config = cli::load_config(config_file);
+  if (!config) return std::unexpected(kConfigError);
+  if (auto changed = cli::become_owner_of_store(config->store); !changed) {
+    return std::unexpected(complain(cli::kStoreUnavailable, changed.error()));
+  }
+  return std::move(*config);
+}
+
 // Spawned by a web server or spawn-fcgi: fd 0 is the one listener, and nothing else is bound.
 int serve_on_stdin(const std::string& config_file) {
-  auto config = cli::load_config(config_file);
-  if (!config) return kConfigError;
+  auto config = config_of_spawned_process(config_file);
+  if (!config) return config.error();
   return serve_on(std::move(*config), {{STDIN_FILENO, "inherited:fd0", false}});
 }
 
-// A CGI program's answer where it cannot serve: explicit, so that nobody is let in by an empty one.
-int refuse_as_cgi() {
-  fmt::print(
-      "Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n"
-      "This version of Gatehouse is no CGI program; run it as a FastCGI server.\n");
-  return kDone;
+int serve_as_cgi() {
+  auto config = config_of_spawned_process("");
+  if (config) return serve_cgi_process(std::move(*config));
+  refuse_cgi_request(config.error() == kConfigError ? 500 : 503);
+  return config.error();
 }
 
 // ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,7 +286,7 @@ class CommandLine {
 
 int run(int argc, char** argv) {
   if (std::getenv("GATEWAY_INTERFACE") != nullptr) {
-    return fastcgi::is_listening_socket(STDIN_FILENO) ? serve_on_stdin("") : refuse_as_cgi();
+    return fastcgi::is_listening_socket(STDIN_FILENO) ? serve_on_stdin("") : serve_as_cgi();
   }
   CommandLine command_line;
   return command_line.run(argc, argv);

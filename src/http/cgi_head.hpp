@@ -5,14 +5,14 @@
 
 #include "http/response.hpp"
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::http {
 
 /// Returns true if every name and value can be written on a line of its own: no CR, LF or NUL anywhere, names are
 /// tokens (RFC 9110 section 5.6.2), the status has three digits.
-[[nodiscard]] bool is_writable(const http::ResponseHead& head);
+[[nodiscard]] bool is_writable(const ResponseHead& head);
 
 /// Appends `Status:`, always first, then the header and the empty line. The reason is the status's own if `head` has
 /// none. A field named Status is left out: one line decides. Requires is_writable(head).
-void append_cgi_head(std::string& out, const http::ResponseHead& head);
+void append_cgi_head(std::string& out, const ResponseHead& head);
 
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::http

@@ -1,9 +1,9 @@
 // The head of an answer as lines of text, and the check that nothing in it can make a line of its own.
-#include "fastcgi/cgi_head.hpp"
+#include "http/cgi_head.hpp"
 
 #include <algorithm>
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::http {
 namespace {
 
 bool is_one_line(std::string_view text) {
@@ -21,20 +21,20 @@ bool is_token(std::string_view text) {
 
 }  // namespace
 
-bool is_writable(const http::ResponseHead& head) {
-  const auto is_safe = [](const http::Header& field) { return is_token(field.name) && is_one_line(field.value); };
+bool is_writable(const ResponseHead& head) {
+  const auto is_safe = [](const Header& field) { return is_token(field.name) && is_one_line(field.value); };
   return head.status >= 100 && head.status <= 999 && is_one_line(head.reason) &&
          std::ranges::all_of(head.headers.fields(), is_safe);
 }
 
-void append_cgi_head(std::string& out, const http::ResponseHead& head) {
+void append_cgi_head(std::string& out, const ResponseHead& head) {
   out.append("Status: ").append(std::to_string(head.status)).append(" ");
-  out.append(head.reason.empty() ? http::reason_phrase(head.status) : std::string_view{head.reason}).append("\r\n");
+  out.append(head.reason.empty() ? reason_phrase(head.status) : std::string_view{head.reason}).append("\r\n");
   for (const auto& [name, value] : head.headers.fields()) {
-    if (http::equals_ignoring_case(name, "status")) continue;
+    if (equals_ignoring_case(name, "status")) continue;
     out.append(name).append(": ").append(value).append("\r\n");
   }
   out.append("\r\n");
 }
 
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::http

@@ -1,16 +1,16 @@
 // The head of an answer: Status first, and nothing that could make a line of its own.
-#include "fastcgi/cgi_head.hpp"
+#include "http/cgi_head.hpp"
 
 #include <gtest/gtest.h>
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::http {
 namespace {
 
-http::ResponseHead head(int status, std::initializer_list<http::Header> fields, std::string reason = {}) {
-  return {.status = status, .reason = std::move(reason), .headers = http::Headers(fields)};
+ResponseHead head(int status, std::initializer_list<Header> fields, std::string reason = {}) {
+  return {.status = status, .reason = std::move(reason), .headers = Headers(fields)};
 }
 
-std::string text(const http::ResponseHead& of) {
+std::string text(const ResponseHead& of) {
   std::string out;
   append_cgi_head(out, of);
   return out;
@@ -52,4 +52,4 @@ TEST(CgiHead, AStatusHasThreeDigits) {
 }
 
 }  // namespace
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::http

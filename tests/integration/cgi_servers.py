@@ -1,0 +1,244 @@
+"""Web servers that run gatehouse as a CGI program, one process a request: Apache with mod_cgid, nginx with fcgiwrap."""
+
+import contextlib
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+
+from harness import (
+    BINARY,
+    LONG,
+    TREE,
+    Gatehouse,
+    Nginx,
+    clean_environment,
+    die_with_the_test,
+    free_port,
+    wait_until,
+    with_paths,
+)
+from visitor import PASSWORD, Visitor
+
+# As root, the servers run CGI programs as the user that Debian has for that.
+USER = "www-data" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+MODULES = pathlib.Path("/usr/lib/apache2/modules")
+
+
+class Apache:
+    """A real Apache with mod_cgid and the configuration that we ship (conf/apache/gatehouse-cgi.conf)."""
+
+    mount = "/app"
+
+    def __init__(self, gatehouse, program):
+        self.folder = gatehouse.folder / "apache"
+        self.folder.mkdir()
+        self.error_log = self.folder / "error.log"
+        self.site = with_paths(
+            (TREE / "conf" / "apache" / "gatehouse-cgi.conf").read_text(),
+            {'"/usr/bin/gatehouse"': program, "/etc/gatehouse/gatehouse.yaml": gatehouse.config_file},
+        )
+        self.plain = gatehouse.root / "show"
+        self.process = None
+
+    def _write(self):
+        modules = ("mpm_event", "authz_core", "alias", "cgid", "env")
+        loads = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in modules)
+        (self.folder / "site.conf").write_text(self.site)
+        (self.folder / "apache.conf").write_text(
+            f"""
+{loads}
+ServerRoot "{self.folder}"
+ServerName 127.0.0.1
+Listen 127.0.0.1:{self.port}
+PidFile "{self.folder}/apache.pid"
+ScriptSock "{self.folder}/cgid.sock"
+ErrorLog "{self.error_log}"
+{f"User {USER}" if os.getuid() == 0 else ""}
+{f"Group {USER}" if os.getuid() == 0 else ""}
+TraceEnable Off
+Timeout 20
+<Directory />
+    Require all denied
+</Directory>
+Include site.conf
+# The same script without Gatehouse, to see what this server hands to CGI programs.
+ScriptAlias "/plain" "{self.plain}"
+<Location "/plain">
+    Require all granted
+</Location>
+"""
+        )
+
+    def start(self):
+        for _ in range(10):
+            self.port = free_port()
+            self._write()
+            self.process = subprocess.Popen(
+                ["apache2", "-f", str(self.folder / "apache.conf"), "-DFOREGROUND"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=open(self.folder / "start.log", "ab"),
+                env=clean_environment(),
+                start_new_session=True,
+                preexec_fn=die_with_the_test,
+            )
+            wait_until(lambda: self._listens() or self.process.poll() is not None, "Apache listens")
+            if self.process.poll() is None:
+                return self
+            assert "Address already in use" in self.log(), self.log()
+        raise AssertionError("no free port found")
+
+    def _listens(self):
+        if self.process.poll() is not None or not (self.folder / "apache.pid").exists():
+            return False
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def log(self):
+        start = self.folder / "start.log"
+        return "".join(path.read_text(errors="replace") for path in (start, self.error_log) if path.exists())
+
+    def stop(self):
+        stop_process(self.process, signal.SIGTERM)
+
+
+class NginxFcgiwrap:
+    """A real nginx and a real fcgiwrap with the configuration that we ship (conf/nginx/gatehouse-cgi.conf)."""
+
+    mount = ""
+
+    def __init__(self, gatehouse, program):
+        self.socket = gatehouse.folder / "fcgiwrap.sock"
+        self.own_log = gatehouse.folder / "fcgiwrap.log"
+        self.process = None
+        self.nginx = Nginx(
+            gatehouse,
+            shipped="gatehouse-cgi.conf",
+            paths={
+                "/usr/bin/gatehouse": program,
+                "/etc/gatehouse/gatehouse.yaml": gatehouse.config_file,
+                "unix:/run/fcgiwrap.socket": f"unix:{self.socket}",
+            },
+        )
+
+    def start(self):
+        with open(self.own_log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["spawn-fcgi", "-n", "-M", "0666", "-F", "4", "-s", str(self.socket), "--", "/usr/sbin/fcgiwrap", "-f"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(),
+                start_new_session=True,
+                preexec_fn=self._become_user,
+            )
+        wait_until(self.socket.exists, "spawn-fcgi has made the socket")
+        self.nginx.start()
+        return self
+
+    @staticmethod
+    def _become_user():
+        if os.getuid() == 0:
+            entry = pwd.getpwnam(USER)
+            os.setgroups([])
+            os.setgid(entry.pw_gid)
+            os.setuid(entry.pw_uid)
+        die_with_the_test()
+
+    @property
+    def port(self):
+        return self.nginx.port
+
+    def log(self):
+        own = self.own_log.read_text(errors="replace") if self.own_log.exists() else ""
+        return self.nginx.log() + own
+
+    def stop(self):
+        self.nginx.stop()
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
+        stop_process(self.process, signal.SIGTERM)
+
+
+def stop_process(process, number):
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(number)
+    try:
+        process.wait(timeout=LONG)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class CgiSite:
+    """A web server that runs gatehouse as its CGI program, with one user: alice. No gatehouse runs between requests."""
+
+    def __init__(self, server, **config):
+        self.gatehouse = Gatehouse(**config)
+        folder = self.gatehouse.folder
+        try:
+            # A place where the server's user may run it, whoever owns the tree that it was built in.
+            self.program = folder / "gatehouse"
+            shutil.copy(BINARY, self.program)
+            if os.getuid() == 0:
+                shutil.chown(folder / "db", USER, USER)
+                shutil.chown(folder, USER)
+            self.gatehouse.run("db", "migrate", check=0)
+            self.gatehouse.add_user("alice", name="Alice Example", email="alice@example.org", roles="staff,ops")
+            self.server = server(self.gatehouse, self.program).start()
+        except BaseException:
+            self.gatehouse.remove()
+            raise
+        self.mount = server.mount
+
+    @property
+    def origin(self):
+        return f"http://127.0.0.1:{self.server.port}"
+
+    def visitor(self):
+        """One whose paths begin where gatehouse is mounted."""
+        return MountedVisitor(self.origin, self.mount)
+
+    def signed_in(self):
+        visitor = self.visitor()
+        answer = visitor.sign_in("alice", PASSWORD)
+        assert answer.status_code == 303, f"{answer.status_code} {answer.text}"
+        return visitor
+
+    def processes(self):
+        """The pids of what runs our program, or a script of ours, now."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and os.readlink(entry / "exe").startswith(str(self.program)):
+                    found.append(int(entry.name))
+        return found
+
+    def logs(self):
+        return {"the web server": self.server.log()}
+
+    def close(self):
+        try:
+            self.server.stop()
+            log = self.server.log()
+            assert "Sanitizer" not in log, log[-4000:]
+        finally:
+            self.gatehouse.remove()
+
+
+class MountedVisitor(Visitor):
+    def __init__(self, origin, mount):
+        super().__init__(origin)
+        self.mount = mount
+
+    def request(self, method, path, headers=None, **more):
+        # Redirects and forms name the whole path.
+        whole = path if self.mount and path.startswith(self.mount + "/") else self.mount + path
+        return super().request(method, whole, headers, **more)
