@@ -51,6 +51,10 @@ void House::reload() {
     return refuse_reload(problems);
   }
   const config::Config& next = loaded->config;
+  if (next.routes.empty() && !config_.routes.empty()) {
+    // Half-written, most likely: nobody could see anything any more.
+    return refuse_reload({next.file + ": routes: there are none left; a restart would take such a file"});
+  }
   auto settings = make_settings(next, foundation());
   if (!settings) return refuse_reload({settings.error()});
   if (const std::string left_alone = changes_that_need_a_restart(config_, next); !left_alone.empty()) {

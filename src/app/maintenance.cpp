@@ -20,8 +20,8 @@ namespace asio = net::asio;
 
 constexpr auto kFlushInterval = 1min;
 constexpr auto kPruneInterval = 1h;
-// Dead rows stay a day: a wall clock that jumped ahead and comes back must not have cost anybody a session.
-constexpr auto kPruneGrace = 24h;
+// Dead rows stay two days: a wall clock that jumped a day ahead and comes back must not have cost anybody a session.
+constexpr auto kPruneGrace = 48h;
 constexpr std::size_t kPruneBatch = 500;
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace gatehouse::fastcgi {
 namespace {
@@ -56,6 +57,11 @@ void Connection::close_unless_serving() {
   if (stage_ != Stage::serving) close(net::StreamError::closed);
 }
 
+// What is in the socket unread is a request that the web server counts as sent, and nginx sends no POST twice.
+void Connection::close_unless_used() {
+  if (!std::exchange(was_used_, false) && !has_input()) close_unless_serving();
+}
+
 void Connection::on_closed() {
   disarm_guard();
   values_.reset();
@@ -102,6 +108,7 @@ void Connection::on_hang_up() {
 }
 
 void Connection::consume(std::string_view input) {
+  was_used_ = true;
   RecordPiece piece;
   while (true) {
     const RecordDecoder::Step step = decoder_.next(input, piece);
@@ -294,6 +301,7 @@ net::Task<> Connection::serve(std::shared_ptr<Connection> self) {
 }
 
 void Connection::answered() {
+  was_used_ = true;
   const bool has_read_all = request_->body_ended() || (!request_->has_body() && keeps_);
   if (input_ended_) return close(net::StreamError::closed);
   if (has_read_all) return next_request();

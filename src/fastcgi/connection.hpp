@@ -50,7 +50,7 @@ struct Reactor {
   boost::intrusive::list<Connection, boost::intrusive::base_hook<ConnectionHook>,
                          boost::intrusive::constant_time_size<false>>
       connections;
-  bool keeps_idle = true;  // false once the server's grace is over
+  bool keeps_idle = true;  // false once the server's patience is over
 };
 
 class Connection final : public Wire, public Request::Source, public ConnectionHook {
@@ -62,6 +62,9 @@ class Connection final : public Wire, public Request::Source, public ConnectionH
   void start();
   /// Closes unless the handler runs.
   void close_unless_serving();
+  /// Closes unless it was used since the last call, or is about to be.
+  void close_unless_used();
+  void forget_use() { was_used_ = false; }
   void resume_reading() override;
 
  private:
@@ -108,6 +111,7 @@ class Connection final : public Wire, public Request::Source, public ConnectionH
   std::uint32_t guard_number_ = 0;       // tells an expired guard from one that is disarmed in that very moment
   std::size_t ignored_ = 0;              // bytes of records that belong to no open request, since the last BEGIN
   Stage stage_ = Stage::idle;
+  bool was_used_ = false;  // since the last close_unless_used
   const bool is_tcp_;
   bool has_begun_ = false;    // a BEGIN_REQUEST has come
   bool input_ended_ = false;  // the peer has shut down its sending side and still reads

@@ -73,7 +73,8 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   void wake_acceptors();
   void adopt(int fd, bool is_tcp);
   [[nodiscard]] bool is_full() const { return connections.load() >= options.max_connections; }
-  void end_idle_connections_after_grace();
+  void end_idle_connections();
+  void sweep_after_grace(Reactor& reactor, net::Deadline end);
   void close_connections();
   void check_drained();
 
@@ -227,24 +228,34 @@ void Server::Impl::stop(std::function<void()> drained) {
     self->drained_ = std::move(drained);
     self->close_acceptors();
     self->is_stopping_ = true;
-    self->end_idle_connections_after_grace();
+    self->end_idle_connections();
     self->check_drained();
   });
 }
 
-void Server::Impl::end_idle_connections_after_grace() {
+// A web server may use a kept connection at any moment. Closed right after an answer, it would often meet its next
+// request half way, so only those that seem to be forgotten are closed.
+void Server::Impl::end_idle_connections() {
+  const net::Deadline end = net::after(options.shutdown_patience);
   for (const auto& reactor : reactors_) {
-    asio::post(reactor->context, [self = shared_from_this(), &reactor = *reactor] {
-      const auto grace = std::make_shared<Timer>(reactor.context.get_executor(), self->options.shutdown_grace);
-      grace->async_wait([self, grace, &reactor](const boost::system::error_code&) {
-        reactor.keeps_idle = false;
-        for (auto it = reactor.connections.begin(); it != reactor.connections.end();) {
-          Connection& connection = *it++;  // closing does not unlink the next one: a waiting handler holds each
-          connection.close_unless_serving();
-        }
-      });
+    asio::post(reactor->context, [self = shared_from_this(), &reactor = *reactor, end] {
+      for (Connection& connection : reactor.connections) connection.forget_use();
+      self->sweep_after_grace(reactor, end);
     });
   }
+}
+
+void Server::Impl::sweep_after_grace(Reactor& reactor, net::Deadline end) {
+  if (reactor.connections.empty() || is_abandoned_) return;
+  const auto timer = std::make_shared<Timer>(reactor.context.get_executor(), options.shutdown_grace);
+  timer->async_wait([self = shared_from_this(), timer, &reactor, end](const boost::system::error_code&) {
+    reactor.keeps_idle = std::chrono::steady_clock::now() < end;
+    for (auto it = reactor.connections.begin(); it != reactor.connections.end();) {
+      Connection& connection = *it++;  // closing does not unlink the next one: a waiting handler holds each
+      reactor.keeps_idle ? connection.close_unless_used() : connection.close_unless_serving();
+    }
+    if (reactor.keeps_idle) self->sweep_after_grace(reactor, end);
+  });
 }
 
 void Server::Impl::check_drained() {

@@ -44,8 +44,11 @@ struct ServerOptions {
   /// closes.
   std::chrono::milliseconds drain_time{2'000};
   std::size_t drain_bytes = std::size_t{64} * 1024 * 1024;
-  std::chrono::milliseconds write_time{30'000};   ///< for our own last records
-  std::chrono::milliseconds shutdown_grace{500};  ///< how long idle kept-alive connections live after stop()
+  std::chrono::milliseconds write_time{30'000};  ///< for our own last records
+  /// After stop() a kept connection is closed when it was not used for this long, up to twice that. One in constant use
+  /// is left to the web server, which can end it between two requests (nginx: keepalive_requests) and we cannot: …
+  std::chrono::milliseconds shutdown_grace{200};
+  std::chrono::milliseconds shutdown_patience{10'000};  ///< … until then; from then on it closes after an answer
 };
 
 /// Figures for tests and metrics; each is momentary.

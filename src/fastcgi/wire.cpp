@@ -94,6 +94,11 @@ bool Wire::has_hung_up() {
   return ::poll(&state, 1, 0) > 0;
 }
 
+bool Wire::has_input() {
+  pollfd state{.fd = descriptor_.native_handle(), .events = POLLIN, .revents = 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & POLLIN) != 0;
+}
+
 void Wire::shut_down_sending() {
   ::shutdown(descriptor_.native_handle(), SHUT_WR);
 }

@@ -74,6 +74,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
   void wait_hang_up();
   /// Returns the number of bytes read, 0 at the end; -1 if there is nothing to read. Closes the wire on any error.
   [[nodiscard]] ssize_t receive(std::span<char> into);
+  /// True if something, or the end, can be read at once.
+  [[nodiscard]] bool has_input();
   [[nodiscard]] bool has_hung_up();
   /// Tells the peer that nothing more will come, and goes on reading.
   void shut_down_sending();

@@ -1081,6 +1081,41 @@ TEST(FastcgiServer, StopServesIdleConnectionsForAGraceAndThenClosesThem) {
   EXPECT_EQ(house.server().counts().connections, 0U);
 }
 
+// To close it between two requests is for the web server: it knows when it sends the next one.
+TEST(FastcgiServer, StopKeepsAConnectionThatIsInUse) {
+  ServerOptions options;
+  options.shutdown_grace = 150ms;
+  House house(echo, options);
+  Client used(house.path());
+  Client idle(house.path());
+  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 2; }));
+  std::promise<void> drained;
+  std::future<void> const has_drained = drained.get_future();
+  house.server().stop([&drained] { drained.set_value(); });
+  const auto end = std::chrono::steady_clock::now() + 4 * options.shutdown_grace;
+  while (std::chrono::steady_clock::now() < end) {
+    expect_whole(used.ask(responder_request(true, kParams)), echo_of("responder", kParams));
+  }
+  EXPECT_TRUE(idle.sees_end());
+  EXPECT_NE(has_drained.wait_for(0s), std::future_status::ready);
+  EXPECT_TRUE(used.sees_end());
+  has_drained.wait();
+}
+
+TEST(FastcgiServer, StopHasNoPatienceForEver) {
+  ServerOptions options;
+  options.shutdown_grace = 5ms;
+  options.shutdown_patience = 50ms;
+  House house(echo, options);
+  Client used(house.path());
+  expect_whole(used.ask(responder_request(true, kParams)), echo_of("responder", kParams));
+  std::promise<void> drained;
+  house.server().stop([&drained] { drained.set_value(); });
+  // A connection that is never unused for as long as the grace ends all the same.
+  while (used.ask(responder_request(true, kParams)).end) continue;
+  drained.get_future().wait();
+}
+
 TEST(FastcgiServer, StopLetsARunningRequestFinish) {
   std::promise<void> begun;
   std::promise<void> go;

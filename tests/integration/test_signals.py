@@ -2,19 +2,17 @@
 
 import contextlib
 import grp
-import json
 import os
 import signal
 import socket
 import stat
 import subprocess
-import sys
 
 import pytest
 
 import harness
 from fastcgi import FastCgi, get
-from harness import BINARY, clean_environment, die_with_the_test, wait_until
+from harness import BINARY, clean_environment, die_with_the_test, listening, wait_until
 
 
 @pytest.fixture
@@ -191,53 +189,10 @@ def test_several_sockets_of_both_kinds(ready):
 
 # ── sockets that are passed on ──────────────────────────────────────────────────────────────────────────────────────
 
-PASS_ON = """
-import os, sys
-count = int(sys.argv[1])
-for number in range(count):
-    os.dup2(int(sys.argv[2 + number]), 100 + number)
-for number in range(count):
-    os.dup2(100 + number, 3 + number)
-    os.close(100 + number)
-os.environ["LISTEN_PID"] = str(os.getpid()) if os.environ.get("LISTEN_PID") != "other" else "1"
-os.environ["LISTEN_FDS"] = str(count)
-os.execv(sys.argv[2 + count], sys.argv[2 + count:])
-"""
-
-
-def listening(path):
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(64)
-    return listener
-
 
 @contextlib.contextmanager
 def passed_on(gatehouse, listeners, **environment):
-    """Starts the daemon as systemd does: descriptors from 3 on, told by LISTEN_FDS and LISTEN_PID."""
-    numbers = [str(listener.fileno()) for listener in listeners]
-    with open(gatehouse.log_file, "ab") as log:
-        gatehouse.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                PASS_ON,
-                str(len(listeners)),
-                *numbers,
-                BINARY,
-                "-c",
-                str(gatehouse.config_file),
-                "serve",
-            ],
-            pass_fds=[listener.fileno() for listener in listeners],
-            env=clean_environment(**environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-            preexec_fn=die_with_the_test,
-        )
+    gatehouse.start_passed_on(listeners, **environment)
     try:
         yield
     finally:
@@ -350,4 +305,4 @@ def test_a_bad_configuration_does_not_start(ready):
     ready.write_config()
     result = ready.run("serve")
     assert result.returncode == 78 and "routes[0].access" in result.stderr
-    assert json.loads(ready.config_file.read_text())
+    assert "everybody" in ready.config_file.read_text(), "the file is nobody's but the administrator's"

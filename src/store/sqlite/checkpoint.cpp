@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace gatehouse::store::sqlite {
 namespace {
 
@@ -44,6 +46,20 @@ void checkpoint_if_due(Connection& writer, const std::string& path) {
   if (!lock.try_lock()) return;
   lock.give_to_owner_of(path);
   writer.checkpoint();
+}
+
+// The lock keeps two gateways from doing this at once: the second one would take the log of the new file.
+bool put_log_aside(const std::string& path, const FileIdentity& log) {
+  const LockFile lock(path + ".lock");
+  if (!lock.try_lock()) return false;
+  lock.give_to_owner_of(path);
+  const std::string name = path + "-wal";
+  struct stat there{};
+  if (::stat(name.c_str(), &there) != 0) return errno == ENOENT;
+  if (FileIdentity{there.st_dev, there.st_ino} != log) return true;
+  // What others know of the old log is in there.
+  if (::unlink((path + "-shm").c_str()) != 0 && errno != ENOENT) return false;
+  return there.st_size == 0 ? ::unlink(name.c_str()) == 0 : ::rename(name.c_str(), (name + ".replaced").c_str()) == 0;
 }
 
 }  // namespace gatehouse::store::sqlite

@@ -228,6 +228,12 @@ void Connection::checkpoint() {
   sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_FULL, nullptr, nullptr);
 }
 
+bool Connection::fold_log() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr) & 0xff;
+  return code != SQLITE_BUSY && code != SQLITE_LOCKED;
+}
+
 void Connection::allow_checkpoint_on_close() {
   set(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0);
 }

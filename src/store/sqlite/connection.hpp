@@ -85,6 +85,9 @@ class Connection {
   [[nodiscard]] int wal_pages() const { return wal_pages_; }
   /// Copies the log into the file, having waited for every other writer: see checkpoint.hpp for who may.
   void checkpoint();
+  /// Copies all of the log into the file and empties it, wherever the two have been moved to. False if somebody is
+  /// reading or writing them: nothing is lost then, it can be tried again. True also if the file is beyond help.
+  [[nodiscard]] bool fold_log();
   /// Lets the end of this connection, if it is the file's last, fold the log into the file.
   void allow_checkpoint_on_close();
 

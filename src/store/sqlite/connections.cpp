@@ -1,5 +1,9 @@
 // Lending, waiting and noticing that the file is another one. A place is counted before a connection is opened, so
 // that opening happens outside the mutex.
+//
+// A log says nothing of the file that it belongs to, and SQLite finds it by its name. So whoever puts another file in
+// the place of the database, and leaves the log beside it, would see the old one go on, or a mixture of the two. That
+// is why nobody opens the new file before every connection to the old one is closed and its log is out of the way.
 #include "store/sqlite/connections.hpp"
 
 #include <fcntl.h>
@@ -10,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "store/sqlite/checkpoint.hpp"
 #include "store/sqlite/errors.hpp"
 
 namespace gatehouse::store::sqlite {
@@ -40,6 +45,12 @@ bool is_same(const FileState& a, const FileState& b) {
          a.changed.tv_nsec == b.changed.tv_nsec;
 }
 
+std::optional<FileIdentity> identity_at(const std::string& path) {
+  struct stat file{};
+  if (::stat(path.c_str(), &file) != 0) return std::nullopt;
+  return FileIdentity{file.st_dev, file.st_ino};
+}
+
 /// While somebody writes, or after a crash, a log lies beside the file and belongs to it.
 bool has_log(const std::string& path) {
   struct stat log{};
@@ -51,6 +62,28 @@ bool is_readable(const std::string& path) {
 }
 
 }  // namespace
+
+// ── a pin
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Pin::Pin(const std::string& path) : descriptor_(::open(path.c_str(), O_PATH | O_CLOEXEC)) {}  // NOLINT(*-vararg)
+
+Pin::~Pin() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Pin::Pin(Pin&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+Pin& Pin::operator=(Pin&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+std::optional<FileIdentity> Pin::identity() const {
+  struct stat file{};
+  if (descriptor_ < 0 || ::fstat(descriptor_, &file) != 0) return std::nullopt;
+  return FileIdentity{file.st_dev, file.st_ino};
+}
 
 // ── a lease
 // ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -65,7 +98,7 @@ Lease::Lease(Lease&& other) noexcept
       file_(other.file_) {}
 
 Lease::~Lease() {
-  if (owner_ != nullptr) owner_->give_back(access_, std::move(connection_), file_.identity);
+  if (owner_ != nullptr) owner_->give_back(access_, std::move(connection_));
 }
 
 bool Lease::was_undisturbed() const {
@@ -78,73 +111,123 @@ bool Lease::was_undisturbed() const {
 // ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Connections::Connections(std::string path, std::chrono::milliseconds busy_timeout, std::size_t max_readers)
-    : path_(std::move(path)), busy_timeout_(busy_timeout), max_readers_(std::max<std::size_t>(1, max_readers)) {}
+    : path_(std::move(path)),
+      log_path_(path_ + "-wal"),
+      index_path_(path_ + "-shm"),
+      busy_timeout_(busy_timeout),
+      max_readers_(std::max<std::size_t>(1, max_readers)) {}
 
 Connections::~Connections() {
   idle_readers_.clear();
   // A stopped gateway leaves one file that can be copied, not a file and a log.
-  const auto file = state_of(path_);
-  if (idle_writer_ && file && idle_writer_->file == file->identity)
-    idle_writer_->connection->allow_checkpoint_on_close();
+  if (idle_writer_ && is_in_place()) idle_writer_->allow_checkpoint_on_close();
 }
 
-Result<FileState> Connections::look_at_file() {
+bool Connections::is_in_place() const {
+  const auto leads = [](const std::string& path, const Pin& pin) {
+    const auto pinned = pin.identity();
+    return !pinned || pinned == identity_at(path);
+  };
+  return place_ && leads(path_, place_->file) && leads(log_path_, place_->log) && leads(index_path_, place_->index);
+}
+
+Result<FileState> Connections::take_place() {
   auto file = state_of(path_);
-  if (!file) {
-    const std::scoped_lock lock(mutex_);
-    forget_files_but(std::nullopt);
-  }
-  return file;
+  if (!file || place_) return file;
+  place_.emplace(Place{Pin(path_), Pin(), Pin()});
+  if (place_->file.identity() == file->identity) return file;
+  place_.reset();
+  return fail(ErrorCode::store_unavailable, path_ + ": was replaced, or there is no descriptor left for it");
 }
 
-void Connections::forget_files_but(const std::optional<FileIdentity>& current) {
-  std::erase_if(idle_readers_, [&](const Idle& idle) { return idle.file != current; });
-  if (idle_writer_ && idle_writer_->file != current) idle_writer_.reset();
+// Through a connection, and so by descriptors, never by name: whatever became of the old file, it is whole then. False
+// if somebody is reading it at this moment.
+bool Connections::fold_log() {
+  Connection* last = idle_writer_ ? idle_writer_.get() : nullptr;
+  if (last == nullptr && !idle_readers_.empty()) last = idle_readers_.back().get();
+  if (last == nullptr) return true;
+  last->set_busy_timeout(std::chrono::milliseconds::zero());
+  return last->fold_log();
+}
+
+// Requires that nothing is lent.
+Result<void> Connections::leave_place() {
+  const auto log = place_->log.identity();
+  const bool file_stayed = place_->file.identity() == identity_at(path_);
+  const bool log_stayed = log && log == identity_at(log_path_);
+  const bool log_is_left = log_stayed && !file_stayed;
+  // A log that was removed beside its file holds what nobody else knows; one that went with its file is read there.
+  const bool log_was_removed = log && file_stayed && !log_stayed && !has_log(path_);
+  if ((log_is_left || log_was_removed) && !fold_log()) {
+    return fail(ErrorCode::store_unavailable, path_ + ": was replaced, and somebody still reads the old file");
+  }
+  idle_readers_.clear();
+  idle_writer_.reset();
+  if (log_is_left && !put_log_aside(path_, *log)) {
+    return fail(ErrorCode::store_unavailable,
+                path_ + ": was replaced, and its old log cannot be put aside: " + log_path_);
+  }
+  place_.reset();
+  return {};
 }
 
 // ── lending
 // ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<Lease> Connections::reader() {
-  const Deadline deadline = std::chrono::steady_clock::now() + busy_timeout_;
-  auto file = look_at_file();
-  if (!file) return std::unexpected(std::move(file.error()));
-  {
-    std::unique_lock lock(mutex_);
-    if (!reader_is_back_.wait_until(lock, deadline, [&] { return readers_out_ < max_readers_; })) {
+bool Connections::has_turn(Access access) const {
+  return access == Access::write ? !writer_is_out_ : readers_out_ < max_readers_;
+}
+
+Result<FileState> Connections::wait_for_turn(std::unique_lock<std::mutex>& lock, Access access, Deadline deadline) {
+  while (true) {
+    const bool is_elsewhere = place_ && !is_in_place();
+    const bool is_quiet = readers_out_ == 0 && !writer_is_out_;
+    if (is_elsewhere && is_quiet) {
+      if (auto left = leave_place(); !left) return std::unexpected(std::move(left.error()));
+      continue;
+    }
+    if (!is_elsewhere) {
+      auto file = take_place();
+      if (!file || has_turn(access)) return file;
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      if (is_elsewhere)
+        return fail(ErrorCode::store_unavailable, path_ + ": was replaced, and we still use the old file");
+      if (access == Access::write) return fail(ErrorCode::store_read_only, "the writing connection is busy");
       return fail(ErrorCode::store_unavailable, "every reading connection is busy");
     }
-    ++readers_out_;
-    forget_files_but(file->identity);
-    if (!idle_readers_.empty()) {
-      Idle idle = std::move(idle_readers_.back());
-      idle_readers_.pop_back();
-      idle.connection->set_busy_timeout(time_left(deadline));
-      return Lease(*this, Access::read, std::move(idle.connection), FileState{.identity = idle.file});
-    }
+    is_back_.wait_until(lock, deadline);
   }
-  return open_reader(*file, deadline);
+}
+
+Result<Lease> Connections::reader() {
+  const Deadline deadline = std::chrono::steady_clock::now() + busy_timeout_;
+  std::unique_lock lock(mutex_);
+  auto file = wait_for_turn(lock, Access::read, deadline);
+  if (!file) return std::unexpected(std::move(file.error()));
+  ++readers_out_;
+  if (idle_readers_.empty()) {
+    lock.unlock();
+    return open_reader(*file, deadline);
+  }
+  std::unique_ptr<Connection> idle = std::move(idle_readers_.back());
+  idle_readers_.pop_back();
+  idle->set_busy_timeout(time_left(deadline));
+  return Lease(*this, Access::read, std::move(idle), *file);
 }
 
 Result<Lease> Connections::writer() {
   const Deadline deadline = std::chrono::steady_clock::now() + busy_timeout_;
-  auto file = look_at_file();
+  std::unique_lock lock(mutex_);
+  auto file = wait_for_turn(lock, Access::write, deadline);
   if (!file) return std::unexpected(std::move(file.error()));
-  {
-    std::unique_lock lock(mutex_);
-    if (!writer_is_back_.wait_until(lock, deadline, [&] { return !writer_is_out_; })) {
-      return fail(ErrorCode::store_read_only, "the writing connection is busy");
-    }
-    writer_is_out_ = true;
-    forget_files_but(file->identity);
-    if (idle_writer_) {
-      Idle idle = std::move(*idle_writer_);
-      idle_writer_.reset();
-      idle.connection->set_busy_timeout(time_left(deadline));
-      return Lease(*this, Access::write, std::move(idle.connection), FileState{.identity = idle.file});
-    }
+  writer_is_out_ = true;
+  if (!idle_writer_) {
+    lock.unlock();
+    return open_writer(*file, deadline);
   }
-  return open_writer(*file, deadline);
+  idle_writer_->set_busy_timeout(time_left(deadline));
+  return Lease(*this, Access::write, std::move(idle_writer_), *file);
 }
 
 Result<Lease> Connections::open_reader(FileState file, Deadline deadline) {
@@ -155,8 +238,7 @@ Result<Lease> Connections::open_reader(FileState file, Deadline deadline) {
     opened = Connection::open(path_, Access::immutable, time_left(deadline));
   }
   if (!opened) return std::unexpected(environment_error(std::move(opened.error()), During::read));
-  const auto now = state_of(path_);
-  if (!now || now->identity != file.identity) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
+  if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
   lease.connection_ = std::move(*opened);
   return lease;
 }
@@ -168,26 +250,33 @@ Result<Lease> Connections::open_writer(FileState file, Deadline deadline) {
     const During during = is_readable(path_) ? During::write : During::read;
     return std::unexpected(environment_error(std::move(opened.error()), during));
   }
-  const auto now = state_of(path_);
-  if (!now || now->identity != file.identity) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
+  if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
   lease.connection_ = std::move(*opened);
   return lease;
 }
 
-void Connections::give_back(Access access, std::unique_ptr<Connection> connection, FileIdentity file) {
+bool Connections::was_opened_in_place() {
+  const std::scoped_lock lock(mutex_);
+  // As long as something is lent the place stays the same one.
+  if (!place_->log.identity()) place_->log = Pin(log_path_);
+  if (!place_->index.identity()) place_->index = Pin(index_path_);
+  return is_in_place();
+}
+
+void Connections::give_back(Access access, std::unique_ptr<Connection> connection) {
   // An open transaction means that the caller was interrupted: closing rolls it back.
   if (connection && (access == Access::immutable || connection->in_transaction())) connection.reset();
   {
     const std::scoped_lock lock(mutex_);
     if (access == Access::write) {
       writer_is_out_ = false;
-      if (connection) idle_writer_ = Idle{std::move(connection), file};
+      idle_writer_ = std::move(connection);
     } else {
       --readers_out_;
-      if (connection) idle_readers_.push_back(Idle{std::move(connection), file});
+      if (connection) idle_readers_.push_back(std::move(connection));
     }
   }
-  (access == Access::write ? writer_is_back_ : reader_is_back_).notify_one();
+  is_back_.notify_all();
 }
 
 }  // namespace gatehouse::store::sqlite

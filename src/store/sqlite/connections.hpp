@@ -1,5 +1,5 @@
 // The connections of one store to one file: a few readers and one writer, opened when they are first needed, thrown
-// away when they failed or when the path leads to another file than it did.
+// away when they failed or when the path leads to another file, or to another log beside it, than it did.
 #pragma once
 
 #include <sys/types.h>
@@ -19,7 +19,7 @@
 
 namespace gatehouse::store::sqlite {
 
-/// Which file a path leads to. A number cannot be given to a new file while we have the old one open.
+/// Which file a path leads to.
 struct FileIdentity {
   dev_t device = 0;
   ino_t inode = 0;
@@ -31,6 +31,32 @@ struct FileState {
   FileIdentity identity;
   off_t size = 0;
   timespec changed{};
+};
+
+/// Keeps a file's number from being given to another one, though nobody may have it open: O_PATH, whose end, unlike
+/// that of any other descriptor, leaves this process's locks on the file alone.
+class Pin {
+ public:
+  Pin() = default;
+  explicit Pin(const std::string& path);
+  ~Pin();
+  Pin(Pin&& other) noexcept;
+  Pin& operator=(Pin&& other) noexcept;
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+  /// nullopt if there was no file, or no descriptor left for it.
+  [[nodiscard]] std::optional<FileIdentity> identity() const;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// What the connections of the moment were opened on. While it exists, its numbers are nobody else's.
+struct Place {
+  Pin file;
+  Pin log;    ///< the -wal beside it, as soon as a connection has used it
+  Pin index;  ///< the -shm beside it, which holds the locks, likewise
 };
 
 class Connections;
@@ -79,31 +105,36 @@ class Connections {
  private:
   friend class Lease;
   using Deadline = std::chrono::steady_clock::time_point;
-  struct Idle {
-    std::unique_ptr<Connection> connection;
-    FileIdentity file;
-  };
+  // These require that mutex_ is held.
+  /// Waits until the connections lead where the path leads, and until one more of them may be lent.
+  [[nodiscard]] auth::Result<FileState> wait_for_turn(std::unique_lock<std::mutex>& lock, Access access,
+                                                      Deadline deadline);
+  [[nodiscard]] bool has_turn(Access access) const;
+  [[nodiscard]] bool is_in_place() const;
+  [[nodiscard]] auth::Result<FileState> take_place();
+  [[nodiscard]] auth::Result<void> leave_place();
+  [[nodiscard]] bool fold_log();
 
-  /// Looks where the path leads now; if that is nowhere, lets go of the file that it led to.
-  [[nodiscard]] auth::Result<FileState> look_at_file();
-  /// Requires that mutex_ is held.
-  void forget_files_but(const std::optional<FileIdentity>& current);
   [[nodiscard]] auth::Result<Lease> open_reader(FileState file, Deadline deadline);
   [[nodiscard]] auth::Result<Lease> open_writer(FileState file, Deadline deadline);
-  void give_back(Access access, std::unique_ptr<Connection> connection, FileIdentity file);
+  /// False if the file or its log became another one while a connection was opened.
+  [[nodiscard]] bool was_opened_in_place();
+  void give_back(Access access, std::unique_ptr<Connection> connection);
 
   const std::string path_;
+  const std::string log_path_;
+  const std::string index_path_;
   const std::chrono::milliseconds busy_timeout_;
   const std::size_t max_readers_;
 
   std::mutex mutex_;
-  std::condition_variable reader_is_back_;
-  std::condition_variable writer_is_back_;
+  std::condition_variable is_back_;
   // Guarded by mutex_:
+  std::optional<Place> place_;
   std::size_t readers_out_ = 0;
   bool writer_is_out_ = false;
-  std::vector<Idle> idle_readers_;
-  std::optional<Idle> idle_writer_;
+  std::vector<std::unique_ptr<Connection>> idle_readers_;
+  std::unique_ptr<Connection> idle_writer_;
 };
 
 }  // namespace gatehouse::store::sqlite

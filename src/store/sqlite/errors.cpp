@@ -73,7 +73,8 @@ bool is_busy(const SqliteError& error) {
 }
 
 bool needs_writable_folder(const SqliteError& error) {
-  return primary(error) == SQLITE_CANTOPEN || primary(error) == SQLITE_READONLY;
+  const bool has_no_room = error.code == SQLITE_IOERR_SHMSIZE;
+  return primary(error) == SQLITE_CANTOPEN || primary(error) == SQLITE_READONLY || has_no_room;
 }
 
 }  // namespace gatehouse::store::sqlite

@@ -20,7 +20,7 @@ enum class During { read, write };
 [[nodiscard]] bool is_missing_reference(const SqliteError& error);
 /// Somebody else's lock, nothing wrong with the connection.
 [[nodiscard]] bool is_busy(const SqliteError& error);
-/// The file or its folder cannot be written where even reading needs that (the log's index).
+/// The file or its folder cannot be written, or has no room, where even reading needs that (the log's index).
 [[nodiscard]] bool needs_writable_folder(const SqliteError& error);
 
 }  // namespace gatehouse::store::sqlite

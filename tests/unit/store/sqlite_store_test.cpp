@@ -264,6 +264,103 @@ TEST_F(SqliteStoreTest, AFileThatWasReplacedIsReadAnew) {
   EXPECT_EQ(RawSqlite(path_).run("PRAGMA integrity_check"), "ok");
 }
 
+// SQLite finds a log by its name, and a log says nothing of the file that it belongs to: the old rows would go on, and
+// the new file would be overwritten with them.
+TEST_F(SqliteStoreTest, AFileThatWasReplacedBesideItsLogIsNotMixedWithIt) {
+  fill();
+  const std::string other = folder_ / "other.db";
+  fill(other);
+  RawSqlite(other).run("UPDATE user_session SET id = 's2'");
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  ASSERT_GT(size_of(path_ + "-wal"), 0);
+  std::filesystem::rename(path_, folder_ / "kept.db");
+  std::filesystem::rename(other, path_);
+  EXPECT_EQ(is_live(store, "s1"), false);
+  EXPECT_EQ(is_live(store, "in-the-log"), false);
+  EXPECT_EQ(is_live(store, "s2"), true);
+  ASSERT_TRUE(store.create_session(session("s3"), 0));
+  EXPECT_EQ(RawSqlite(path_).run("SELECT group_concat(id) FROM user_session"), "s2,s3");
+  EXPECT_EQ(RawSqlite(path_).run("PRAGMA integrity_check"), "ok");
+  EXPECT_EQ(RawSqlite(folder_ / "kept.db").run("SELECT group_concat(id) FROM user_session"), "in-the-log,s1")
+      << "the file that was moved away is whole without its log";
+}
+
+TEST_F(SqliteStoreTest, TwoStoresOnAFileThatWasReplacedBothGoOnWithTheNewOne) {
+  fill();
+  const std::string other = folder_ / "other.db";
+  fill(other);
+  SqliteStore one(options());
+  SqliteStore two(options());
+  ASSERT_TRUE(one.create_session(session("old-one"), 0));
+  ASSERT_TRUE(two.create_session(session("old-two"), 0));
+  std::filesystem::rename(other, path_);
+  ASSERT_TRUE(one.create_session(session("new-one"), 0));
+  ASSERT_TRUE(two.create_session(session("new-two"), 0)) << "it must not take the log of the new file for the old one";
+  for (SqliteStore* store : {&one, &two}) {
+    EXPECT_EQ(is_live(*store, "new-one"), true);
+    EXPECT_EQ(is_live(*store, "new-two"), true);
+    EXPECT_EQ(is_live(*store, "old-one"), false);
+  }
+}
+
+TEST_F(SqliteStoreTest, AnEmptyFileInThePlaceOfOursCostsNothing) {
+  fill();
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  std::filesystem::rename(path_, folder_ / "kept.db");
+  std::ofstream(path_).close();
+  // SQLite removes a log beside an empty file, and with it what was only in there.
+  EXPECT_EQ(read_error(store), ErrorCode::store_not_migrated);
+  std::filesystem::rename(folder_ / "kept.db", path_);
+  EXPECT_EQ(is_live(store, "in-the-log"), true);
+  expect_sound(store);
+}
+
+TEST_F(SqliteStoreTest, ALogThatIsRemovedUnderOurFeetCostsNothingAndIsMadeAnew) {
+  fill();
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  for (const std::string suffix : {"-wal", "-shm"}) std::filesystem::remove(path_ + suffix);
+  EXPECT_EQ(is_live(store, "in-the-log"), true);
+  ASSERT_TRUE(store.create_session(session("later"), 0));
+  EXPECT_EQ(RawSqlite(path_).run("SELECT group_concat(id) FROM user_session"), "in-the-log,later,s1")
+      << "other programs see what we wrote";
+  RawSqlite(path_).run("DELETE FROM user_session WHERE id = 'later'");
+  EXPECT_EQ(is_live(store, "later"), false) << "and we see what they do";
+}
+
+// The index holds the locks: with two of them, two writers would be let in at once.
+TEST_F(SqliteStoreTest, AnIndexThatIsRemovedUnderOurFeetIsMadeAnewAndTheLocksCountAgain) {
+  fill();
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  std::filesystem::remove(path_ + "-shm");
+  EXPECT_EQ(is_live(store, "in-the-log"), true);
+  RawSqlite other(path_);
+  other.run("BEGIN IMMEDIATE");
+  EXPECT_EQ(write_error(store), ErrorCode::store_read_only);
+  other.run("ROLLBACK");
+  expect_sound(store);
+}
+
+TEST_F(SqliteStoreTest, TheLogOfADamagedFileIsPutAsideWhenTheFileIsReplaced) {
+  fill();
+  const std::string other = folder_ / "other.db";
+  fill(other);
+  RawSqlite(other).run("UPDATE user_session SET id = 's2'");
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  RawSqlite(path_).run("DROP TABLE user_key");
+  EXPECT_EQ(read_error(store), ErrorCode::store_not_migrated);
+  EXPECT_EQ(write_error(store), ErrorCode::store_not_migrated);  // no connection is left that could fold the log
+  std::filesystem::rename(other, path_);
+  EXPECT_EQ(is_live(store, "s2"), true);
+  EXPECT_EQ(write_error(store), std::nullopt);
+  EXPECT_GT(size_of(path_ + "-wal.replaced"), 0);
+  EXPECT_EQ(RawSqlite(path_).run("PRAGMA integrity_check"), "ok");
+}
+
 TEST_F(SqliteStoreTest, AFileThatWasReplacedByRubbishIsUnavailableUntilItIsBack) {
   fill();
   SqliteStore store(options());
