@@ -180,7 +180,8 @@ std::optional<SessionUser> Auth::unrenewed(const Lookup& lookup, const Error& er
 
 // ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<Session> Auth::create_session(const std::string& user_id, const SessionSource& source) {
+// A session that has not been written yet.
+Result<Session> Auth::make_session(const std::string& user_id, const SessionSource& source) {
   auto token = SessionToken::generate(random_);
   if (!token) return std::unexpected(token.error());
   auto family = random_text(random_, kBase36, kFamilyLength);
@@ -198,10 +199,29 @@ Result<Session> Auth::create_session(const std::string& user_id, const SessionSo
                  now,
                  source.address,
                  cut_to_characters(source.device, kMaxDeviceBytes)};
-  if (auto written = store_.create_session(row, options_.max_per_user); !written) {
+  return Session{std::move(*token), std::move(row), SessionState::active, true};
+}
+
+Result<Session> Auth::create_session(const std::string& user_id, const SessionSource& source) {
+  auto session = make_session(user_id, source);
+  if (!session) return session;
+  if (auto written = store_.create_session(session->row, options_.max_per_user); !written) {
     return std::unexpected(written.error());
   }
-  return Session{std::move(*token), std::move(row), SessionState::active, true};
+  return session;
+}
+
+Result<Session> Auth::replace_session(const SessionToken& old, const std::string& user_id,
+                                      const SessionSource& source) {
+  auto family = family_of(old);
+  if (!family) return std::unexpected(family.error());
+  if (!*family) return create_session(user_id, source);
+  auto session = make_session(user_id, source);
+  if (!session) return session;
+  if (auto written = store_.replace_family(**family, session->row, options_.max_per_user); !written) {
+    return std::unexpected(written.error());
+  }
+  return session;
 }
 
 Result<std::optional<std::string>> Auth::family_of(const SessionToken& token) const {

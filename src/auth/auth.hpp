@@ -86,6 +86,10 @@ class Auth {
   // ── sessions (Lucia: createSession, invalidateSession, …) ───────────────────────────────────────────────────────
   /// Fails: invalid_user_id, store errors, internal (no randomness).
   [[nodiscard]] Result<Session> create_session(const std::string& user_id, const SessionSource& source);
+  /// The same for somebody who presented `old`: its family ends in the same transaction, or nothing is written. Also
+  /// for a token that has been rotated, has expired, or that nobody knows.
+  [[nodiscard]] Result<Session> replace_session(const SessionToken& old, const std::string& user_id,
+                                                const SessionSource& source);
   /// Ends the whole family of a presented token, also one that has been rotated or has expired. Returns how many live
   /// sessions ended; an unknown token ends none.
   [[nodiscard]] Result<std::size_t> invalidate_session(const SessionToken& token);
@@ -126,6 +130,7 @@ class Auth {
   [[nodiscard]] Result<std::optional<std::string>> family_of(const SessionToken& token) const;
   [[nodiscard]] Result<std::string> dummy_hash();
   void rehash(const Key& key, std::string_view password);
+  [[nodiscard]] Result<Session> make_session(const std::string& user_id, const SessionSource& source);
 
   const AuthOptions options_;
   Store& store_;

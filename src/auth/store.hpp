@@ -85,6 +85,10 @@ class Store {
   /// Writes a new session. With `max_per_user` > 0 the user's oldest other sessions beyond that number end in the
   /// same transaction. Fails: invalid_user_id (no such user), duplicate_session_id.
   [[nodiscard]] virtual Result<void> create_session(const SessionRow& row, std::size_t max_per_user) = 0;
+  /// The same for a login over an old session: ends a family first, with its rotated ids, in the same transaction. The
+  /// family is not counted among the user's others; it may be anybody's, or not be there.
+  [[nodiscard]] virtual Result<void> replace_family(const std::string& family, const SessionRow& row,
+                                                    std::size_t max_per_user) = 0;
   /// Replaces a live row by its successor. In this order, in one transaction: INSERT rotated_session (a duplicate
   /// means already_rotated), INSERT the successor, DELETE the old row (0 rows: gone, everything is rolled back).
   /// `first`: the old row's own first presentation, written in the same transaction.

@@ -122,21 +122,16 @@ struct SignedIn {
   auth::Session session;
 };
 
-// Everything of a login that blocks, in one go: the password, the new session, the end of what was presented. In this
-// order, so that a store that fills up between the two costs nobody the session they have.
+// Everything of a login that blocks, in one go: the password, then the new session in the place of what was presented.
 auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
   auth::Auth& auth = *scope.settings->auth;
   auto user = auth.use_key(auth::kUsernameProvider, credentials.username, credentials.password);
   if (!user) return std::unexpected(user.error());
   const auth::RequestView& view = scope.context.request();
-  auto session = auth.create_session(user->id, {view.address, view.device});
+  const auth::SessionSource source{view.address, view.device};
+  const auto& presented = scope.auth.presented();
+  auto session = presented ? auth.replace_session(*presented, user->id, source) : auth.create_session(user->id, source);
   if (!session) return std::unexpected(session.error());
-  if (scope.auth.presented()) {
-    if (auto ended = auth.invalidate_session(*scope.auth.presented()); !ended) {
-      std::ignore = auth.invalidate_family(session->row.family);  // nobody will ever hold its token
-      return std::unexpected(ended.error());
-    }
-  }
   scope.auth.set_session(&*session);
   return SignedIn{std::move(*user), std::move(*session)};
 }

@@ -21,6 +21,8 @@ class FailingStore final : public auth::Store {
   void fail_nth(std::size_t n, auth::ErrorCode code) {
     plan({.first = n, .last = n, .only_writes = false, .code = code});
   }
+  /// The n-th call from now on and every later one fails: the store went away in the middle.
+  void fail_from_nth(std::size_t n, auth::ErrorCode code) { plan({.first = n, .only_writes = false, .code = code}); }
   /// Every call from now on fails.
   void fail_all(auth::ErrorCode code) { plan({.only_writes = false, .code = code}); }
   /// Every write from now on fails, reads are answered.
@@ -53,6 +55,10 @@ class FailingStore final : public auth::Store {
 
   auth::Result<void> create_session(const auth::SessionRow& row, std::size_t max_per_user) override {
     return write([&] { return inner_.create_session(row, max_per_user); });
+  }
+  auth::Result<void> replace_family(const std::string& family, const auth::SessionRow& row,
+                                    std::size_t max_per_user) override {
+    return write([&] { return inner_.replace_family(family, row, max_per_user); });
   }
   auth::Result<auth::RotationOutcome> rotate(const auth::Rotation& rotation,
                                              const std::optional<auth::Presentation>& first) override {

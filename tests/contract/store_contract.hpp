@@ -354,6 +354,46 @@ TEST_P(StoreContract, ARefusedSessionEndsNoOther) {
   EXPECT_THAT(live(), testing::UnorderedElementsAre("s1", "s2"));
 }
 
+TEST_P(StoreContract, ReplaceFamilyEndsThatFamilyWithItsRotatedIdsAndNoOther) {
+  create_login("u1", "s1");
+  value_of(store().rotate(rotation(row("s1"), "s2"), {}));
+  create(session("other", "u1", 2'000'000));
+  value_of(store().replace_family("family-of-s1", session("new", "u1", 3'000'000), 0));
+  EXPECT_THAT(live(), testing::ElementsAre("other", "new"));
+  EXPECT_EQ(row("new"), session("new", "u1", 3'000'000));
+  EXPECT_FALSE(is_rotated("s1"));
+}
+
+TEST_P(StoreContract, ReplaceFamilyDoesNotCountWhatItEndsAmongTheUsersSessions) {
+  create(user("u1"));
+  create(session("phone", "u1", 1'000));
+  create(session("old", "u1", 2'000));
+  value_of(store().replace_family("family-of-old", session("new", "u1", 3'000), 2));
+  EXPECT_THAT(live(), testing::ElementsAre("phone", "new"));
+  value_of(store().replace_family("family-of-new", session("newest", "u1", 4'000), 1));
+  EXPECT_THAT(live(), testing::ElementsAre("newest"));
+}
+
+TEST_P(StoreContract, ReplaceFamilyMayEndAnotherUsersOrNone) {
+  create_login("u1", "s1");
+  create(user("u2"));
+  value_of(store().replace_family("family-of-s1", session("s2", "u2"), 0));
+  EXPECT_THAT(live(), testing::ElementsAre("s2"));
+  value_of(store().replace_family("no-such-family", session("s3", "u1"), 0));
+  EXPECT_THAT(live(), testing::UnorderedElementsAre("s2", "s3"));
+}
+
+TEST_P(StoreContract, AReplacementThatIsRefusedEndsNothing) {
+  create_login("u1", "s1");
+  value_of(store().rotate(rotation(row("s1"), "s2"), {}));
+  create(session("taken", "u1"));
+  EXPECT_EQ(error_of(store().replace_family("family-of-s1", session("s3", "nobody"), 1)), ErrorCode::invalid_user_id);
+  EXPECT_EQ(error_of(store().replace_family("family-of-s1", session("taken", "u1"), 1)),
+            ErrorCode::duplicate_session_id);
+  EXPECT_THAT(live(), testing::UnorderedElementsAre("s2", "taken"));
+  EXPECT_TRUE(is_rotated("s1"));
+}
+
 // ── sessions: renewal
 // ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -290,19 +290,6 @@ def test_a_chain_of_rotations_leads_to_the_live_end(site, alice):
         assert answer.status_code == 200 and new_token(answer) == tokens[-1]
 
 
-def test_parallel_requests_with_one_idle_session_get_one_successor(site):
-    site.gatehouse.add_user("parallel")
-    visitor = site.signed_in("parallel")
-    old = visitor.token
-    user = row_of(site, old)["user_id"]
-    make_idle(site, old)
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: ask(site, old, "/greet"), range(48)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({new_token(answer) for answer in answers}) == 1
-    assert len(site.gatehouse.query("SELECT id FROM user_session WHERE user_id = ?", user)) == 1
-
-
 def test_a_renewal_that_meets_a_logout_ends_logged_out(site):
     site.gatehouse.add_user("racer")
     for _ in range(15):

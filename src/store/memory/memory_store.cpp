@@ -103,12 +103,25 @@ void MemoryStore::end_oldest_others(const SessionRow& newest, std::size_t keep) 
   std::erase_if(rotated_, [&](const auto& entry) { return families.contains(entry.second.family); });
 }
 
-Result<void> MemoryStore::create_session(const SessionRow& row, std::size_t max_per_user) {
-  const std::scoped_lock lock(mutex_);
+Result<void> MemoryStore::insert(const SessionRow& row, std::size_t max_per_user) {
   if (!users_.contains(row.user_id)) return fail(ErrorCode::invalid_user_id);
   if (!sessions_.emplace(row.id, row).second) return fail(ErrorCode::duplicate_session_id);
   if (max_per_user > 0) end_oldest_others(row, max_per_user - 1);
   return {};
+}
+
+Result<void> MemoryStore::create_session(const SessionRow& row, std::size_t max_per_user) {
+  const std::scoped_lock lock(mutex_);
+  return insert(row, max_per_user);
+}
+
+Result<void> MemoryStore::replace_family(const std::string& family, const SessionRow& row, std::size_t max_per_user) {
+  const std::scoped_lock lock(mutex_);
+  if (!users_.contains(row.user_id)) return fail(ErrorCode::invalid_user_id);
+  const auto same_id = sessions_.find(row.id);
+  if (same_id != sessions_.end() && same_id->second.family != family) return fail(ErrorCode::duplicate_session_id);
+  end_family(family);
+  return insert(row, max_per_user);
 }
 
 Result<auth::RotationOutcome> MemoryStore::rotate(const auth::Rotation& rotation,
@@ -181,10 +194,14 @@ std::size_t MemoryStore::end_families_where(Condition condition) {
   return std::erase_if(sessions_, [&](const auto& entry) { return condition(entry.second); });
 }
 
-Result<std::size_t> MemoryStore::delete_family(const std::string& family) {
-  const std::scoped_lock lock(mutex_);
+std::size_t MemoryStore::end_family(const std::string& family) {
   std::erase_if(rotated_, [&](const auto& entry) { return entry.second.family == family; });
   return std::erase_if(sessions_, [&](const auto& entry) { return entry.second.family == family; });
+}
+
+Result<std::size_t> MemoryStore::delete_family(const std::string& family) {
+  const std::scoped_lock lock(mutex_);
+  return end_family(family);
 }
 
 Result<std::size_t> MemoryStore::delete_sessions_of_user(const std::string& user_id) {

@@ -25,6 +25,8 @@ class MemoryStore final : public auth::Store {
   auth::Result<std::vector<auth::SessionRow>> all_sessions() override;
 
   auth::Result<void> create_session(const auth::SessionRow& row, std::size_t max_per_user) override;
+  auth::Result<void> replace_family(const std::string& family, const auth::SessionRow& row,
+                                    std::size_t max_per_user) override;
   auth::Result<auth::RotationOutcome> rotate(const auth::Rotation& rotation,
                                              const std::optional<auth::Presentation>& first) override;
   auth::Result<bool> extend(const auth::SessionId& id, auth::Timestamp old_active, auth::Timestamp new_active,
@@ -66,6 +68,8 @@ class MemoryStore final : public auth::Store {
   [[nodiscard]] const auth::User* user_named(const std::string& username) const;
   [[nodiscard]] bool knows_attributes(const std::map<std::string, std::string>& attributes) const;
   void note_presentation(const auth::Presentation& first);
+  auth::Result<void> insert(const auth::SessionRow& row, std::size_t max_per_user);
+  std::size_t end_family(const std::string& family);
   void end_oldest_others(const auth::SessionRow& newest, std::size_t keep);
   template <typename Condition>
   std::size_t end_families_where(Condition condition);

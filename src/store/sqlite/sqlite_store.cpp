@@ -316,14 +316,25 @@ Result<void> insert_session(Connection& database, const std::string& sql, const 
 
 }  // namespace
 
+Result<void> SqliteStore::create_session_in(Connection& database, const SessionRow& row,
+                                            std::size_t max_per_user) const {
+  auto inserted = insert_session(database, sql_->insert_session, row);
+  if (!inserted || max_per_user == 0) return inserted;
+  auto ended = end_sessions(database, sql_->end_rotated_of_oldest_others, sql_->end_oldest_others,
+                            {row.user_id, row.id.text(), to_number(max_per_user - 1)});
+  if (!ended) return std::unexpected(std::move(ended.error()));
+  return {};
+}
+
 Result<void> SqliteStore::create_session(const SessionRow& row, std::size_t max_per_user) {
+  return write([&](Connection& database) { return create_session_in(database, row, max_per_user); });
+}
+
+Result<void> SqliteStore::replace_family(const std::string& family, const SessionRow& row, std::size_t max_per_user) {
   return write([&](Connection& database) -> Result<void> {
-    auto inserted = insert_session(database, sql_->insert_session, row);
-    if (!inserted || max_per_user == 0) return inserted;
-    auto ended = end_sessions(database, sql_->end_rotated_of_oldest_others, sql_->end_oldest_others,
-                              {row.user_id, row.id.text(), to_number(max_per_user - 1)});
+    auto ended = end_sessions(database, sql_->delete_rotated_of_family, sql_->delete_family, {family});
     if (!ended) return std::unexpected(std::move(ended.error()));
-    return {};
+    return create_session_in(database, row, max_per_user);
   });
 }
 

@@ -47,6 +47,8 @@ class SqliteStore final : public auth::Store {
   auth::Result<std::vector<auth::SessionRow>> all_sessions() override;
 
   auth::Result<void> create_session(const auth::SessionRow& row, std::size_t max_per_user) override;
+  auth::Result<void> replace_family(const std::string& family, const auth::SessionRow& row,
+                                    std::size_t max_per_user) override;
   auth::Result<auth::RotationOutcome> rotate(const auth::Rotation& rotation,
                                              const std::optional<auth::Presentation>& first) override;
   auth::Result<bool> extend(const auth::SessionId& id, auth::Timestamp old_active, auth::Timestamp new_active,
@@ -92,6 +94,8 @@ class SqliteStore final : public auth::Store {
                                                       const std::map<std::string, std::string>& attributes) const;
   [[nodiscard]] auth::Result<void> write_presentation(sqlite::Connection& database,
                                                       const auth::Presentation& first) const;
+  [[nodiscard]] auth::Result<void> create_session_in(sqlite::Connection& database, const auth::SessionRow& row,
+                                                     std::size_t max_per_user) const;
   [[nodiscard]] auth::Result<auth::RotationOutcome> rotate_in(sqlite::Connection& database,
                                                               const auth::Rotation& rotation,
                                                               const std::optional<auth::Presentation>& first) const;

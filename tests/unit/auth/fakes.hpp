@@ -97,6 +97,9 @@ class WatchedStore final : public Store {
   Result<void> create_session(const SessionRow& row, std::size_t max) override {
     return seen("create_session", [&] { return inner.create_session(row, max); });
   }
+  Result<void> replace_family(const std::string& family, const SessionRow& row, std::size_t max) override {
+    return seen("replace_family", [&] { return inner.replace_family(family, row, max); });
+  }
   Result<RotationOutcome> rotate(const Rotation& rotation, const std::optional<Presentation>& first) override {
     return seen("rotate", [&] { return inner.rotate(rotation, first); });
   }

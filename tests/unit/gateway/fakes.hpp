@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "contract/failing_store.hpp"
 #include "gateway/gateway.hpp"
 #include "unit/auth/fakes.hpp"
 
@@ -92,17 +93,25 @@ inline policy::Route route(std::string_view path, policy::Access access,
           access == policy::Access::deny ? "" : "app"};
 }
 
+/// The hash of "correct horse battery", made once: it is slow, as it must be.
+inline const std::string& hash_of_alice() {
+  static const std::string hash = [] {
+    auth::testing::FakeRandom random;
+    return *auth::hash_password("correct horse battery", auth::HashScheme::argon2id, random);
+  }();
+  return hash;
+}
+
 /// Alice, three kinds of routes, one downstream.
 struct Site {
   explicit Site(auth::AuthOptions options = auth::testing::World::options())
-      : auth(std::make_shared<auth::Auth>(std::move(options), store, clock, random, events)) {
+      : auth(std::make_shared<auth::Auth>(std::move(options), failing, clock, random, events)) {
     auth::User alice;
     alice.id = "u1";
     alice.username = "alice";
     alice.email = "alice@example.org";
     alice.roles = {"staff"};
-    hash = *auth::hash_password("correct horse battery", auth::HashScheme::argon2id, random);
-    std::ignore = store.inner.create_user({alice, auth::Key{"username:alice", "u1", hash}});
+    std::ignore = store.inner.create_user({alice, auth::Key{"username:alice", "u1", hash_of_alice()}});
     settings = std::make_shared<Settings>();
     settings->routes = {route("/public/**", policy::Access::public_), route("/closed/**", policy::Access::deny),
                         route("/admin/**", policy::Access::authenticated, {{"roles", {"admin"}}}),
@@ -161,6 +170,7 @@ struct Site {
   }
 
   auth::testing::WatchedStore store;
+  contract::FailingStore failing{store};  ///< between Auth and `store`; fails nothing unless told to
   auth::testing::FakeClock clock;
   auth::testing::FakeRandom random;
   auth::testing::KeptEvents events;
@@ -172,7 +182,6 @@ struct Site {
   std::shared_ptr<Settings> settings;
   std::string cookie;
   std::string next_body;
-  std::string hash;
 };
 
 }  // namespace gatehouse::gateway::testing

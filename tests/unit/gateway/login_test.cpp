@@ -5,44 +5,20 @@
 #include <gtest/gtest.h>
 
 #include "fakes.hpp"
+#include "login_form.hpp"
 
 namespace gatehouse::gateway {
 namespace {
 
+using testing::between;
 using ::testing::Contains;
 using testing::FakeExchange;
+using testing::Form;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::Site;
 using ::testing::SizeIs;
-
-std::string between(const std::string& text, const std::string& before, const std::string& after) {
-  const auto begin = text.find(before);
-  if (begin == std::string::npos) return "";
-  const auto start = begin + before.size();
-  return text.substr(start, text.find(after, start) - start);
-}
-
-/// A browser with the form before it: its login cookie and csrf value.
-struct Form {
-  explicit Form(Site& of) : site(of) {
-    const FakeExchange page = site.serve(site.navigation("/auth/login"));
-    cookie = between(page.first("Set-Cookie"), "", ";");
-    csrf = between(page.written, "name=\"csrf\" value=\"", "\"");
-  }
-  http::Request filled(const std::string& username, const std::string& password, const std::string& rd = "%2Fapp%2Fx") {
-    const std::string before = site.cookie;
-    site.cookie = before.empty() ? cookie : before + "; " + cookie;
-    http::Request request =
-        site.post("/auth/login", "username=" + username + "&password=" + password + "&rd=" + rd + "&csrf=" + csrf);
-    site.cookie = before;
-    return request;
-  }
-  Site& site;
-  std::string cookie;
-  std::string csrf;
-};
 
 TEST(Login, TheFormIsAPageOfItsOwn) {
   Site site;
@@ -152,8 +128,22 @@ TEST(Login, ThePresentedSessionsFamilyEndsAlsoByARotatedId) {
   }
 }
 
+// It used to be counted: with two allowed, signing in again in one browser signed the other device out.
+TEST(Login, OverASessionDoesNotCountItAmongTheUsersSessions) {
+  auth::AuthOptions options = auth::testing::World::options();
+  options.max_per_user = 2;
+  Site site(options);
+  const auth::Session phone = *site.auth->create_session("u1", {});
+  const auth::Session old = site.sign_in();
+  Form form(site);
+  EXPECT_EQ(site.serve(form.filled("alice", "correct+horse+battery")).head.status, 303);
+  EXPECT_TRUE(site.auth->find(phone.token)->found);
+  EXPECT_FALSE(site.auth->find(old.token)->found);
+  EXPECT_EQ(site.store.inner.all_sessions()->size(), 2U);
+}
+
 TEST(Login, AStoreFailureIs503AndNoCookieMoves) {
-  for (const char* call : {"find_key", "find_user", "create_session", "delete_family"}) {
+  for (const char* call : {"find_key", "find_user", "find_session", "replace_family"}) {
     Site site;
     site.sign_in();
     Form form(site);
