@@ -45,6 +45,14 @@ std::string format_with_unit(std::uint64_t number, const Units& units) {
   return std::to_string(number);
 }
 
+// At most `most` bytes, and no character of UTF-8 in half.
+std::string_view beginning(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text;
+  const auto is_within = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; };
+  while (most > 0 && is_within(text[most])) --most;
+  return text.substr(0, most);
+}
+
 }  // namespace
 
 std::optional<milliseconds> parse_duration(std::string_view text) {
@@ -78,10 +86,10 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 }
 
 std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kShown = 80;
   constexpr std::string_view kHex = "0123456789abcdef";
+  const std::string_view shown = beginning(text, 80);
   std::string out = "\"";
-  for (const char c : text.substr(0, kShown)) {
+  for (const char c : shown) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte != 0x7f) {
       out += c;
@@ -89,7 +97,7 @@ std::string in_quotes(std::string_view text) {
       out.append("\\x").append(1, kHex[byte >> 4U]).append(1, kHex[byte & 0xfU]);
     }
   }
-  return out.append(text.size() > kShown ? "…\"" : "\"");
+  return out.append(text.size() > shown.size() ? "…\"" : "\"");
 }
 
 std::string joined(const std::vector<std::string>& words) {

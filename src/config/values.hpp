@@ -22,7 +22,8 @@ namespace gatehouse::config {
 /// Parses decimal digits, nothing else: no sign, no leading zeros (YAML 1.1 would read 010 as eight).
 [[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
 
-/// Puts a text of the file into a message: in double quotes, control bytes as \xNN, cut after 80 bytes.
+/// Puts a text of the file into a message: in double quotes, control bytes as \xNN, cut after 80 bytes at
+/// most, before a character that would not be whole.
 [[nodiscard]] std::string in_quotes(std::string_view text);
 /// "a, b, c"
 [[nodiscard]] std::string joined(const std::vector<std::string>& words);

@@ -65,5 +65,12 @@ TEST(Quoting, KeepsAMessageInOneShortLine) {
   EXPECT_EQ(in_quotes(std::string(81, 'x')), "\"" + std::string(80, 'x') + "…\"");
 }
 
+TEST(Quoting, CutsNoCharacterInHalf) {
+  EXPECT_EQ(in_quotes(std::string(79, 'x') + "ää"), "\"" + std::string(79, 'x') + "…\"");
+  EXPECT_EQ(in_quotes(std::string(78, 'x') + "ää"), "\"" + std::string(78, 'x') + "ä…\"");
+  EXPECT_EQ(in_quotes(std::string(76, 'x') + "😀"), "\"" + std::string(76, 'x') + "😀\"");
+  EXPECT_EQ(in_quotes(std::string(77, 'x') + "😀"), "\"" + std::string(77, 'x') + "…\"");
+}
+
 }  // namespace
 }  // namespace gatehouse::config
