@@ -15,6 +15,12 @@ std::string new_request_id() {
   return fmt::format("{:016x}", generator());
 }
 
+cgi::ReadOptions read_options(const gateway::Gateway& gateway, bool is_mounted) {
+  return {.request_id = new_request_id(),
+          .check_path = gateway.settings()->endpoint_prefix + "/check",
+          .is_mounted = is_mounted};
+}
+
 net::Task<> dispatch(gateway::Gateway& gateway, const cgi::Variables& variables, const cgi::ReadOptions& options,
                      net::Exchange& exchange) {
   auto parsed = cgi::read_request(variables, options);
@@ -47,7 +53,7 @@ net::Task<> survive(gateway::Gateway& gateway, ops::Log& log, std::string id, ne
 }
 
 net::Task<> serve_fastcgi(gateway::Gateway& gateway, ops::Log& log, fastcgi::ServerRequest& request) {
-  const cgi::ReadOptions options{.request_id = new_request_id(), .is_mounted = false};
+  const cgi::ReadOptions options = read_options(gateway, false);
   net::Task<> answer =
       request.role() == fastcgi::Role::responder
           ? dispatch(gateway, request.params(), options, request)
@@ -63,7 +69,7 @@ fastcgi::Handler fastcgi_door(gateway::Gateway& gateway, ops::Log& log) {
 
 net::Task<> serve_cgi(gateway::Gateway& gateway, ops::Log& log, const cgi::Variables& variables,
                       net::Exchange& exchange) {
-  const cgi::ReadOptions options{.request_id = new_request_id(), .is_mounted = true};
+  const cgi::ReadOptions options = read_options(gateway, true);
   net::Task<> answer = dispatch(gateway, variables, options, exchange);
   co_await survive(gateway, log, options.request_id, exchange, std::move(answer));
 }

@@ -113,13 +113,13 @@ Result<void> Auth::settle(const Lookup& lookup) {
   return {};
 }
 
-Result<std::optional<SessionUser>> Auth::renew(const Lookup& lookup) {
+Result<std::optional<SessionUser>> Auth::renew(const Lookup& lookup, std::optional<Renewal> how) {
   const bool is_idle = lookup.found && lookup.found->session.state == SessionState::idle;
   if (!is_idle || lookup.via_rotated_id) {
     if (auto settled = settle(lookup); !settled) return std::unexpected(settled.error());
     return lookup.found;
   }
-  return options_.renewal == Renewal::rotate ? rotate(lookup) : extend(lookup);
+  return how.value_or(options_.renewal) == Renewal::rotate ? rotate(lookup) : extend(lookup);
 }
 
 Result<std::optional<SessionUser>> Auth::rotate(const Lookup& lookup) {

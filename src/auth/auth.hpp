@@ -78,8 +78,9 @@ class Auth {
   /// Renews an idle session (rotate or extend) and writes what `lookup` owes. Call it for a request that is let in.
   /// Returns the session as it is now; nullopt if it was logged out meanwhile: a renewal never brings it back.
   /// A write that cannot be made refuses nobody: the session is returned unrenewed (fresh = false).
+  /// `how` instead of options().renewal: a door that cannot deliver a cookie extends.
   /// Fails only where the end of a reused family could not be written.
-  [[nodiscard]] Result<std::optional<SessionUser>> renew(const Lookup& lookup);
+  [[nodiscard]] Result<std::optional<SessionUser>> renew(const Lookup& lookup, std::optional<Renewal> how = {});
   /// Writes what `lookup` owes and nothing else. Call it for a request that is refused or only asks who it is.
   [[nodiscard]] Result<void> settle(const Lookup& lookup);
 

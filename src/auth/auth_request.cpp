@@ -39,9 +39,9 @@ AuthRequest::Answer AuthRequest::find() {
   return find_locked();
 }
 
-AuthRequest::Answer AuthRequest::renew() {
+AuthRequest::Answer AuthRequest::renew(std::optional<Renewal> how) {
   const std::scoped_lock lock(mutex_);
-  return renew_locked();
+  return renew_locked(how);
 }
 
 Result<std::optional<SessionUser>> AuthRequest::validate_user() {
@@ -97,11 +97,11 @@ AuthRequest::Answer AuthRequest::find_locked() {
   return *answer_;
 }
 
-AuthRequest::Answer AuthRequest::renew_locked() {
+AuthRequest::Answer AuthRequest::renew_locked(std::optional<Renewal> how) {
   std::ignore = find_locked();
   if (is_final_ || !lookup_ || !*lookup_) return *answer_;
   is_final_ = true;
-  answer_ = auth_.renew(**lookup_);
+  answer_ = auth_.renew(**lookup_, how);
   if (!*answer_) return *answer_;
   if (!**answer_) {
     if ((*lookup_)->found) deliver(nullptr);

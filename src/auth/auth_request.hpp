@@ -29,8 +29,8 @@ class AuthRequest {
 
   /// The first half of validate_user: reads, writes nothing. What it finds has not been renewed.
   [[nodiscard]] Result<std::optional<SessionUser>> find();
-  /// The second half, for a request that is let in. Calls `find` if nobody has.
-  [[nodiscard]] Result<std::optional<SessionUser>> renew();
+  /// The second half, for a request that is let in. Calls `find` if nobody has. `how`: see Auth::renew.
+  [[nodiscard]] Result<std::optional<SessionUser>> renew(std::optional<Renewal> how = {});
   /// Instead of `renew`, for a request that is refused or that only asks: writes what must be written whatever was
   /// decided, renews nothing. A failure to write a presentation is swallowed; one to end a reused family is returned.
   [[nodiscard]] Result<void> settle();
@@ -51,7 +51,7 @@ class AuthRequest {
   using Answer = Result<std::optional<SessionUser>>;
   [[nodiscard]] std::optional<SessionToken> read_token() const;
   Answer find_locked();
-  Answer renew_locked();
+  Answer renew_locked(std::optional<Renewal> how = {});
   void deliver(const Session* session);
 
   Auth& auth_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <iterator>
+#include <ranges>
 #include <string_view>
 
 #include "http/negotiation.hpp"
@@ -244,13 +245,38 @@ std::expected<void, std::string> read_body_description(const MetaVariables& vari
   return {};
 }
 
+// Of the variables as they came: the last one counts.
+std::string_view raw_value(const Variables& variables, std::string_view name) {
+  const auto last = std::ranges::find(variables | std::views::reverse, name, &Variables::value_type::first);
+  return last == variables.rend() ? std::string_view() : std::string_view(last->second);
+}
+
+// The web server asks about another page, which GATEHOUSE_PATH and GATEHOUSE_METHOD describe.
+bool is_check(const Variables& variables, const ReadOptions& options) {
+  return !options.check_path.empty() && (raw_value(variables, "SCRIPT_NAME") == options.check_path ||
+                                         raw_value(variables, "REQUEST_URI") == options.check_path);
+}
+
+// The web server hands its own variables on, and those of headers with a name like "Remote.User" with them, which PHP
+// reads as REMOTE_USER. Nobody takes them out on that way, so nobody passes with them.
+bool has_ambiguous_header(const Variables& variables) {
+  return std::ranges::any_of(variables, [](const auto& variable) {
+    return variable.first.starts_with("HTTP_") && !is_plain_name(variable.first);
+  });
+}
+
 std::expected<http::Request, std::string> read(const Variables& raw, const ReadOptions& options) {
+  if (is_check(raw, options) && has_ambiguous_header(raw)) {
+    return std::unexpected("the name of a header is another one's in some language");
+  }
   const auto variables = MetaVariables::of(raw);
   if (!variables) return std::unexpected(variables.error());
   http::Request request;
   request.id = options.request_id;
-  request.method = variables->get("REQUEST_METHOD");
-  if (!is_token(request.method)) return std::unexpected("REQUEST_METHOD is missing or not a token");
+  const bool asks_about_another = is_check(raw, options) && variables->has("GATEHOUSE_METHOD");
+  request.method = variables->get(asks_about_another ? "GATEHOUSE_METHOD" : "REQUEST_METHOD");
+  request.delivers_cookies = variables->get("GATEHOUSE_COOKIES") == "1";
+  if (!is_token(request.method)) return std::unexpected("the method is missing or not a token");
   const bool is_mounted = options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1";
   if (auto target = read_target(*variables, is_mounted, request); !target) return std::unexpected(target.error());
   if (auto body = read_body_description(*variables, request); !body) return std::unexpected(body.error());
@@ -405,7 +431,7 @@ std::expected<http::Request, Malformed> read_request(const Variables& variables,
   return std::unexpected(Malformed{.request_id = options.request_id,
                                    .reason = request.error(),
                                    .wants_html = accepts_html(variables),
-                                   .status = request.error() == kNoPath ? 403 : 400});
+                                   .status = request.error() == kNoPath || is_check(variables, options) ? 403 : 400});
 }
 
 std::vector<std::string> script_environment(const http::Request& request, const Script& script,

@@ -11,16 +11,6 @@ namespace gatehouse::gateway {
 
 namespace {
 
-Endpoint endpoint_named(const Settings& settings, std::string_view path) {
-  const std::string& prefix = settings.endpoint_prefix;
-  if (path != prefix && !path.starts_with(prefix + "/")) return Endpoint::none;
-  const std::string_view name = path.substr(std::min(path.size(), prefix.size() + 1));
-  if (name == "login") return settings.login.enabled ? Endpoint::login : Endpoint::reserved;
-  if (name == "logout") return Endpoint::logout;
-  if (name == "session") return Endpoint::session;
-  return Endpoint::reserved;
-}
-
 // A program asks for JSON by name; "*/*" is what a form sends too.
 bool wants_json(const http::Request& request) {
   const std::string_view accept = request.header("accept");
@@ -145,10 +135,21 @@ net::Task<> serve_logout(World& world, Scope& scope, net::Exchange& exchange) {
 
 }  // namespace
 
+Endpoint endpoint_at(const Settings& settings, std::string_view path) {
+  const std::string& prefix = settings.endpoint_prefix;
+  if (path != prefix && !path.starts_with(prefix + "/")) return Endpoint::none;
+  const std::string_view name = path.substr(std::min(path.size(), prefix.size() + 1));
+  if (name == "login") return settings.login.enabled ? Endpoint::login : Endpoint::reserved;
+  if (name == "logout") return Endpoint::logout;
+  if (name == "session") return Endpoint::session;
+  if (name == "check") return Endpoint::check;
+  return Endpoint::reserved;
+}
+
 Endpoint met_endpoint(const Settings& settings, const http::Request& request) {
-  const Endpoint by_name = endpoint_named(settings, request.endpoint_path);
+  const Endpoint by_name = endpoint_at(settings, request.endpoint_path);
   if (by_name != Endpoint::none && by_name != Endpoint::reserved) return by_name;
-  const Endpoint by_path = endpoint_named(settings, request.path.text());
+  const Endpoint by_path = endpoint_at(settings, request.path.text());
   return by_path != Endpoint::none ? by_path : by_name;
 }
 
@@ -157,6 +158,7 @@ net::Task<> serve_endpoint(Endpoint endpoint, World& world, Scope& scope, net::E
     case Endpoint::login: co_await serve_login(world, scope, exchange); co_return;
     case Endpoint::logout: co_await serve_logout(world, scope, exchange); co_return;
     case Endpoint::session: co_await serve_session(world, scope, exchange); co_return;
+    case Endpoint::check:
     case Endpoint::reserved:
     case Endpoint::none: break;
   }

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <utility>
 
+#include "gateway/check.hpp"
 #include "gateway/endpoints.hpp"
 #include "gateway/identity.hpp"
+#include "gateway/judge.hpp"
 #include "gateway/login.hpp"
 #include "http/negotiation.hpp"
 #include "policy/decide.hpp"
@@ -16,71 +18,6 @@ namespace gatehouse::gateway {
 namespace {
 
 constexpr int kMaxLocalRedirects = 10;  // RFC 3875 section 6.2.2 names no number; ten is what web servers allow
-
-/// What is known of a request once the store has been asked. The default refuses.
-struct Verdict {
-  policy::Decision decision;
-  std::optional<auth::SessionUser> user;
-  std::optional<auth::Error> error;
-};
-
-Verdict failed(auth::Error error) {
-  Verdict verdict;
-  verdict.error = std::move(error);
-  return verdict;
-}
-
-const auth::User* user_of(const std::optional<auth::SessionUser>& found) {
-  return found ? &found->user : nullptr;
-}
-
-/// The rules that bind one request: that of its path, and, if it stands before it, that of the script the path runs.
-struct Rules {
-  const policy::Route* route = nullptr;
-  const policy::Route* of_script = nullptr;
-};
-
-Rules rules_of(const Settings& settings, const http::Request& request) {
-  Rules rules{policy::match(settings.routes, request.path, request.host, request.method), nullptr};
-  if (rules.route == nullptr) return rules;
-  const auto downstream = settings.downstreams.find(rules.route->downstream);
-  if (downstream == settings.downstreams.end()) return rules;
-  if (const auto script = downstream->second->script_path(request.path)) {
-    rules.of_script = policy::match_script(settings.routes, *rules.route, *script, request.host, request.method);
-  }
-  return rules;
-}
-
-policy::Decision decide(const Rules& rules, const std::optional<auth::SessionUser>& found) {
-  const policy::Decision decision = policy::decide(rules.route, user_of(found));
-  const bool is_allowed = std::holds_alternative<policy::Allowed>(decision);
-  if (!is_allowed || rules.of_script == nullptr) return decision;
-  const policy::Decision of_script = policy::decide(rules.of_script, user_of(found));
-  return std::holds_alternative<policy::Allowed>(of_script) ? decision : of_script;
-}
-
-// Decide first, write after: a refused request renews nothing. A session that is gone when it is to be renewed was
-// logged out meanwhile, and then nobody is signed in.
-net::Task<Verdict> judge(World& world, Scope& scope, Rules rules) {
-  const bool asks_store = scope.auth.presented().has_value();
-  auto found = co_await run_on(world.read_pool, asks_store, [&scope] { return scope.auth.find(); });
-  if (!found) co_return failed(found.error());
-  if (!*found) co_return failed(found->error());
-  Verdict verdict{decide(rules, **found), std::move(**found), std::nullopt};
-  const bool writes = scope.auth.owes_write();
-  if (!std::holds_alternative<policy::Allowed>(verdict.decision)) {
-    auto settled = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.settle(); });
-    if (!settled) co_return failed(settled.error());
-    if (!*settled) co_return failed(settled->error());
-    co_return verdict;
-  }
-  auto renewed = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.renew(); });
-  if (!renewed) co_return failed(renewed.error());
-  if (!*renewed) co_return failed(renewed->error());
-  verdict.user = std::move(**renewed);
-  verdict.decision = decide(rules, verdict.user);
-  co_return verdict;
-}
 
 bool is_our_cookie(const Scope& scope, std::string_view set_cookie) {
   const std::string_view name = auth::set_cookie_name(set_cookie);
@@ -153,18 +90,19 @@ net::Task<> refuse_visitor(World& world, Scope& scope, net::Exchange& exchange, 
 /// Runs the downstream of an allowed route. Returns the local redirect that the script wants, if any.
 net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope, net::Exchange& exchange,
                                                      const Hop& hop, const policy::Route& route,
-                                                     const std::optional<auth::SessionUser>& user) {
+                                                     const Verdict& verdict) {
   const Settings& settings = *scope.settings;
+  const std::string_view who = verdict.user ? std::string_view(verdict.user->user.id) : std::string_view();
   const auto downstream = settings.downstreams.find(route.downstream);
   if (downstream == settings.downstreams.end()) {
     log_request(world.log, ops::LogLevel::info, "denied", hop.request, 404, "the route has no downstream here");
     co_await reply_error(scope, exchange, 404);
     co_return std::nullopt;
   }
-  auto identity = make_identity(settings.identity, user ? &*user : nullptr);
+  auto identity = make_identity(settings.identity, verdict.who(), verdict.state());
   if (!identity) {
     log_request(world.log, ops::LogLevel::warn, "denied", hop.request, 403,
-                "control byte in the user's " + identity.error(), user ? user->user.id : "");
+                "control byte in the user's " + identity.error(), who);
     co_await reply_error(scope, exchange, 403);
     co_return std::nullopt;
   }
@@ -174,7 +112,6 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
   cgi::HeadHook on_head = [&scope](http::ResponseHead& head) { finish_head(scope, head); };
   const cgi::RunOutcome outcome = co_await downstream->second->serve(request, exchange, std::move(on_head));
 
-  const std::string_view who = user ? std::string_view(user->user.id) : std::string_view();
   if (const auto* redirect = std::get_if<cgi::LocalRedirect>(&outcome)) co_return redirect->target;
   if (const auto* done = std::get_if<cgi::Delivered>(&outcome)) {
     const bool went_wrong = done->exit_code != 0;
@@ -195,17 +132,17 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
 /// Serves a path that is no endpoint. Returns the local redirect that the script wants, if any.
 net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, net::Exchange& exchange, const Hop& hop) {
   const Rules rules = rules_of(*scope.settings, hop.request);
-  const Verdict verdict = co_await judge(world, scope, rules);
+  const Verdict verdict = co_await judge(world, scope, rules, std::nullopt);
   if (verdict.error) {
     co_await reply_store_failure(world, scope, exchange, *verdict.error);
     co_return std::nullopt;
   }
   if (const auto* denied = std::get_if<policy::Denied>(&verdict.decision)) {
-    co_await refuse_visitor(world, scope, exchange, hop.request, *denied, user_of(verdict.user));
+    co_await refuse_visitor(world, scope, exchange, hop.request, *denied, verdict.who());
     co_return std::nullopt;
   }
   if (verdict.user) world.last_uses.note(verdict.user->session.row);
-  auto redirect = co_await run_downstream(world, scope, exchange, hop, *rules.route, verdict.user);
+  auto redirect = co_await run_downstream(world, scope, exchange, hop, *rules.route, verdict);
   co_return redirect;
 }
 
@@ -226,8 +163,14 @@ std::shared_ptr<const Settings> Gateway::settings() const {
 
 net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
   auto taken = settings();
-  const bool is_endpoint = met_endpoint(*taken, request) != Endpoint::none;
-  const auto scope = std::make_unique<Scope>(std::move(taken), std::move(request), is_endpoint);
+  const Endpoint met = met_endpoint(*taken, request);
+  // A check is about another page: what counts as its own origin is that page's.
+  const bool is_of_endpoints = met != Endpoint::none && met != Endpoint::check;
+  const auto scope = std::make_unique<Scope>(std::move(taken), std::move(request), is_of_endpoints);
+  if (met == Endpoint::check) {
+    co_await serve_check(world_, *scope, exchange);
+    co_return;
+  }
   Hop hop{scope->request, true};
   if (hop.request.method == "TRACE" || hop.request.method == "CONNECT") {
     // They are for the web server to answer, if anybody: a script that echoes a request would show its cookies.

@@ -64,8 +64,8 @@ std::string canonical_header_name(std::string_view name) {
   return out;
 }
 
-std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings,
-                                                        const auth::SessionUser* user) {
+std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings, const auth::User* user,
+                                                        auth::SessionState state) {
   cgi::Identity identity;
   const auto encoded = [&](std::string_view attribute,
                            const std::string& value) -> std::expected<std::string, std::string> {
@@ -73,17 +73,16 @@ std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& 
     return settings.percent_encode ? percent_encoded(value) : value;
   };
   if (user != nullptr) {
-    const auth::User& person = user->user;
-    auto name = encoded("username", person.username.empty() ? person.id : person.username);
+    auto name = encoded("username", user->username.empty() ? user->id : user->username);
     if (!name) return std::unexpected(name.error());
-    auto id = encoded("id", person.id);
+    auto id = encoded("id", user->id);
     if (!id) return std::unexpected(id.error());
     identity.remote_user = std::move(*name);
     identity.user_id = std::move(*id);
-    identity.session_state = auth::name(user->session.state);
+    identity.session_state = auth::name(state);
   }
   for (const auto& [header, attribute] : settings.headers) {
-    auto value = encoded(attribute, user == nullptr ? "" : joined(policy::attribute(user->user, attribute)));
+    auto value = encoded(attribute, user == nullptr ? "" : joined(policy::attribute(*user, attribute)));
     if (!value) return std::unexpected(value.error());
     identity.headers.push_back({header, std::move(*value)});
   }

@@ -14,10 +14,11 @@
 
 namespace gatehouse::gateway {
 
-/// Makes the identity of a validated user (nullptr: nobody, every configured header empty).
+/// Makes the identity of a validated user and the state of the session (nullptr: nobody, every configured header
+/// empty).
 /// Fails with the name of the attribute that holds a control byte: such a value is refused, never cleaned.
 [[nodiscard]] std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings,
-                                                                      const auth::SessionUser* user);
+                                                                      const auth::User* user, auth::SessionState state);
 
 /// Returns the request as a script may see it: without any header we own, and, where configured, without our cookies.
 [[nodiscard]] http::Request without_owned_headers(http::Request request, const IdentitySettings& settings,

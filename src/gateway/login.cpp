@@ -7,6 +7,7 @@
 #include "auth/cookie.hpp"
 #include "gateway/body.hpp"
 #include "http/form.hpp"
+#include "http/negotiation.hpp"
 #include "http/return_path.hpp"
 
 namespace gatehouse::gateway {
@@ -100,7 +101,16 @@ std::string external_location(const Settings& settings, const http::Request& req
   return url + (url.contains('?') ? "&" : "?") + "rd=" + rd;
 }
 
+// A program that asked for a page of somebody else's must not take the form for it.
+bool is_program_elsewhere(const Scope& scope) {
+  return scope.request.path.text() != scope.settings->endpoint_prefix + "/login" && !http::is_navigation(scope.request);
+}
+
 net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
+  if (is_program_elsewhere(scope)) {
+    co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
+    co_return;
+  }
   // A dead cookie is cleared here, not carried into the next session.
   if (auto asked = co_await identify(world, scope); !asked) {
     co_await reply_store_failure(world, scope, exchange, asked.error());

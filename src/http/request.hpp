@@ -21,6 +21,8 @@ struct Request {
   Path path;           ///< the decided path: decoded once, normalised
   std::string query;   ///< undecoded, without the question mark
   std::string mount;   ///< prefix of our own links: SCRIPT_NAME where we are mounted below a path, else empty
+  /// Check and authorizer doors: the front server passes a Set-Cookie of ours on to the visitor.
+  bool delivers_cookies = false;
   /// SCRIPT_NAME (PATH_INFO where mounted) as the front server gave it; an endpoint is met by it first.
   std::string endpoint_path;
   std::string scheme = "http";  ///< "http" or "https"

@@ -261,9 +261,10 @@ TEST(Gateway, WhatLiesBelowThePrefixIsNeverARoutesBusiness) {
   auto settings = std::make_shared<Settings>(*site.settings);
   settings->routes = {testing::route("/**", policy::Access::public_)};
   site.settings = settings;
-  for (const char* path : {"/auth", "/auth/", "/auth/check", "/auth/forward", "/auth/login/x", "/auth/nothing"}) {
+  for (const char* path : {"/auth", "/auth/", "/auth/forward", "/auth/login/x", "/auth/nothing"}) {
     EXPECT_EQ(site.serve(site.request("GET", path)).head.status, 404) << path;
   }
+  EXPECT_EQ(site.serve(site.request("GET", "/auth/check")).head.status, 403) << "a check about nothing";
   EXPECT_EQ(site.serve(site.request("GET", "/authority")).written, "ran");
 }
 

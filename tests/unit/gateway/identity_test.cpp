@@ -9,18 +9,13 @@ namespace {
 
 using ::testing::ElementsAre;
 
-auth::SessionUser someone(auth::User user) {
-  const auto token = auth::SessionToken::parse(std::string(40, 'a'), auth::TokenAlphabet::base36);
-  const auth::SessionRow row{token->id(auth::TokenStorage::sha256), "u1", {}, {}, {}, "f", std::nullopt, {}, "", ""};
-  return {auth::Session{*token, row, auth::SessionState::idle, false}, std::move(user)};
-}
+constexpr auto kState = auth::SessionState::idle;
 
 TEST(Identity, WithoutAUsernameTheIdIsTheName) {
   auth::User user;
   user.id = "u1";
-  const auto who = someone(user);
-  EXPECT_EQ(make_identity({}, &who)->remote_user, "u1");
-  EXPECT_EQ(make_identity({}, &who)->session_state, "idle");
+  EXPECT_EQ(make_identity({}, &user, kState)->remote_user, "u1");
+  EXPECT_EQ(make_identity({}, &user, kState)->session_state, "idle");
 }
 
 TEST(Identity, RolesAreACommaListAndAttributesAreFound) {
@@ -28,10 +23,9 @@ TEST(Identity, RolesAreACommaListAndAttributesAreFound) {
   user.id = "u1";
   user.roles = {"admin", "ops"};
   user.attributes["department"] = "north";
-  const auto who = someone(user);
   const IdentitySettings settings{{{"X-Roles", "roles"}, {"X-Dept", "department"}, {"X-None", "missing"}}, false, true};
   EXPECT_THAT(
-      make_identity(settings, &who)->headers,
+      make_identity(settings, &user, kState)->headers,
       ElementsAre(http::Header{"X-Roles", "admin,ops"}, http::Header{"X-Dept", "north"}, http::Header{"X-None", ""}));
 }
 
@@ -39,9 +33,8 @@ TEST(Identity, PercentEncodingHoldsInEveryField) {
   auth::User user;
   user.id = "u1";
   user.username = "J\xc3\xbcrgen 100%";
-  const auto who = someone(user);
   const IdentitySettings settings{{{"X-User", "username"}}, true, true};
-  const auto identity = make_identity(settings, &who);
+  const auto identity = make_identity(settings, &user, kState);
   EXPECT_EQ(identity->remote_user, "J%C3%BCrgen%20100%25");
   EXPECT_EQ(identity->headers[0].value, "J%C3%BCrgen%20100%25");
 }
@@ -51,14 +44,12 @@ TEST(Identity, LineEndsOfEveryKindAreRefused) {
     auth::User user;
     user.id = "u1";
     user.username = bad;
-    const auto who = someone(user);
-    EXPECT_FALSE(make_identity({}, &who));
+    EXPECT_FALSE(make_identity({}, &user, kState));
   }
   auth::User user;
   user.id = "u1";
   user.username = std::string("a\0b", 3);
-  const auto who = someone(user);
-  EXPECT_FALSE(make_identity({}, &who));
+  EXPECT_FALSE(make_identity({}, &user, kState));
 }
 
 TEST(Identity, SpellingsThatMeanOneVariableHaveOneCanonicalName) {

@@ -1,0 +1,41 @@
+// One request judged: which rules bind it, who it is, the decision, and only then the renewal. Every door asks here.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "gateway/scope.hpp"
+#include "policy/decide.hpp"
+
+namespace gatehouse::gateway {
+
+/// The rules that bind one request: that of its path (nullptr: none matched), and those of scripts that the path may
+/// run, where they stand before it (docs/decisions/0005).
+struct Rules {
+  const policy::Route* route = nullptr;
+  std::vector<const policy::Route*> of_scripts;
+};
+
+/// What is known of a request once the store has been asked. The default refuses.
+struct Verdict {
+  policy::Decision decision;
+  std::optional<auth::SessionUser> user;
+  std::optional<auth::Error> error;
+
+  [[nodiscard]] const auth::User* who() const { return user ? &user->user : nullptr; }
+  [[nodiscard]] auth::SessionState state() const { return user ? user->session.state : auth::SessionState::dead; }
+};
+
+/// Returns the rules of a request whose script we run: the downstream knows which one that is.
+[[nodiscard]] Rules rules_of(const Settings& settings, const http::Request& request);
+/// Returns the rules of a request whose script the web server runs. Which part of the path that is, it does not say, so
+/// every beginning of the path whose last segment has a dot ("/admin.php" of "/admin.php/x") counts as one.
+[[nodiscard]] Rules rules_of_checked(const Settings& settings, const http::Request& request);
+
+/// Every rule has to allow it; the first that does not is the answer. Pure.
+[[nodiscard]] policy::Decision decide(const Rules& rules, const auth::User* user);
+/// Asks the store who it is, decides, and writes afterwards: a refused request renews nothing. `renewal`: see
+/// auth::Auth::renew.
+[[nodiscard]] net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, std::optional<auth::Renewal> renewal);
+
+}  // namespace gatehouse::gateway
