@@ -41,6 +41,8 @@ struct Arguments {
   bool password_stdin = false;
   bool allow_weak = false;
   cli::RevokeArguments revoke;
+  cli::ExplainArguments explain;
+  std::string part = "server";
 };
 
 // ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,6 +173,8 @@ class CommandLine {
     add("check", "Check the configuration and print ok or every problem",
         [this] { return check(arguments_.config_file); });
     add("version", "Print version, commit and libraries", [] { return version(); });
+    add_explain_command();
+    add_snippet_commands();
     add_db_commands();
     add_user_commands();
     add_session_commands();
@@ -214,6 +218,29 @@ class CommandLine {
                             std::function<int(const config::Config&)> command) {
     return add_to(parent, name, what,
                   [this, command = std::move(command)] { return with_config(arguments_, command); });
+  }
+
+  void add_explain_command() {
+    CLI::App* explain = add_with_config(app_, "explain", "Say which route decides a request, and why",
+                                        [this](const config::Config& config) {
+                                          arguments_.explain.user = arguments_.user;
+                                          arguments_.explain.as_json = arguments_.as_json;
+                                          return cli::explain(config, arguments_.explain);
+                                        });
+    explain->add_option("method", arguments_.explain.method, "GET, POST, …")->required()->type_name("METHOD");
+    explain->add_option("url", arguments_.explain.url, "A path, or a whole URL")->required()->type_name("URL");
+    explain->add_option("--user", arguments_.user, "As this user sees it; without: as nobody")->type_name("NAME");
+    take_json(*explain);
+  }
+
+  void add_snippet_commands() {
+    CLI::App* snippet = add_group("snippet", "Configuration for a web server, made from ours");
+    CLI::App* nginx =
+        add_with_config(*snippet, "nginx", "nginx, check door (auth_request)",
+                        [this](const config::Config& c) { return cli::snippet_nginx(c, arguments_.part); });
+    nginx->add_option("--part", arguments_.part, "server: into the server block; application: beside fastcgi_pass")
+        ->check(CLI::IsMember({"server", "application"}))
+        ->capture_default_str();
   }
 
   void add_db_commands() {
