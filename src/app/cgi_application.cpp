@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 
 #include <csignal>
+#include <cstdio>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -39,11 +40,13 @@ cgi::Variables variables_of(char** environment) {
 // Takes a standard stream away to a number of its own and leaves /dev/null in its place: whatever some library prints
 // would otherwise stand in the answer, and a database opened later could get the number of a closed one.
 int take_standard_stream(int number) {
-  const int taken = ::fcntl(number, F_DUPFD_CLOEXEC, 3);
+  int taken = ::fcntl(number, F_DUPFD_CLOEXEC, 3);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return taken;
-  ::dup2(null, number);
-  ::close(null);
+  if (taken < 0) taken = ::fcntl(null, F_DUPFD_CLOEXEC, 3);  // started with it closed
+  if (null != number) {
+    ::dup2(null, number);
+    ::close(null);
+  }
   return taken;
 }
 
@@ -94,8 +97,13 @@ int serve_cgi_process(config::Config config) {
 }
 
 void refuse_cgi_request(int status) {
-  fmt::print("Status: {} {}\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n\r\n{}\n", status,
-             http::reason_phrase(status), http::reason_phrase(status));
+  const std::string_view reason = http::reason_phrase(status);
+  const std::string_view retry = status == 503 ? "Retry-After: 5\r\n" : "";
+  const std::string text =
+      fmt::format("Status: {} {}\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n{}\r\n{}\n", status, reason,
+                  retry, reason);
+  std::ignore = std::fputs(text.c_str(), stdout);
+  std::ignore = std::fflush(stdout);
 }
 
 }  // namespace gatehouse::app

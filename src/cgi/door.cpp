@@ -84,8 +84,7 @@ Task<IoResult<std::size_t>> Door::read_body(std::span<char> into, Deadline deadl
       room_.cancel();
       co_return size;
     }
-    const bool is_cut_short = has_ended_ && has_known_length_ && left_ > 0;
-    if (visitor_is_gone_ || body_.is_broken() || is_cut_short) co_return std::unexpected(StreamError::closed);
+    if (visitor_is_gone_ || body_.is_broken()) co_return std::unexpected(StreamError::closed);
     if (has_ended_) co_return std::size_t{0};
     if (std::chrono::steady_clock::now() >= deadline) co_return std::unexpected(StreamError::deadline);
     reader_.expires_at(deadline);
@@ -111,7 +110,12 @@ Task<> Door::take_in() {
     const auto room = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
     const auto piece = asio::buffer(buffer.data(), room);
     const std::size_t size = co_await input_.async_read_some(piece, asio::redirect_error(asio::use_awaitable, error));
-    if (size == 0 || !keep({buffer.data(), size})) break;
+    const bool is_end = size == 0 && error == asio::error::eof && !has_known_length_;
+    if (is_end) break;
+    if (size == 0 || !keep({buffer.data(), size})) {
+      visitor_left();  // half a body must not pass for a whole one
+      break;
+    }
     left_ -= size;
     reader_.cancel();
   }
@@ -119,7 +123,7 @@ Task<> Door::take_in() {
   reader_.cancel();
 }
 
-// False if there is nowhere to put them: the body ends short, and its reader learns it.
+// False if there is nowhere to put them.
 bool Door::keep(std::string_view bytes) {
   if (is_dropping_) return true;
   kept_ += bytes.size();

@@ -34,7 +34,7 @@ class Door final : public net::Exchange {
   Door(const Door&) = delete;
   Door& operator=(const Door&) = delete;
 
-  /// Returns `closed` if the input ended before the announced length.
+  /// Returns `closed` if the input ended before the announced length, or if there was no room to keep it.
   [[nodiscard]] net::Task<net::IoResult<std::size_t>> read_body(std::span<char> into, net::Deadline deadline) override;
   [[nodiscard]] net::Task<net::IoResult<void>> write_head(const http::ResponseHead& head,
                                                           net::Deadline deadline) override;

@@ -53,13 +53,15 @@ void Connection::start() {
   on_readable();
 }
 
-void Connection::close_unless_serving() {
-  if (stage_ != Stage::serving) close(net::StreamError::closed);
+// A request that has begun to arrive has its own limit of time, and so has the rest of a body that nobody reads. What
+// is in the socket unread is a request too: the web server counts it as sent, and nginx sends no POST twice.
+void Connection::close_if_idle() {
+  const bool is_idle = stage_ == Stage::idle && decoder_.at_boundary() && !has_input();
+  if (is_idle) close(net::StreamError::closed);
 }
 
-// What is in the socket unread is a request that the web server counts as sent, and nginx sends no POST twice.
-void Connection::close_unless_used() {
-  if (!std::exchange(was_used_, false) && !has_input()) close_unless_serving();
+void Connection::close_if_forgotten() {
+  if (!std::exchange(was_used_, false)) close_if_idle();
 }
 
 void Connection::on_closed() {

@@ -60,10 +60,10 @@ class Connection final : public Wire, public Request::Source, public ConnectionH
   ~Connection() override;
 
   void start();
-  /// Closes unless the handler runs.
-  void close_unless_serving();
-  /// Closes unless it was used since the last call, or is about to be.
-  void close_unless_used();
+  /// Closes unless a request is under way, or has begun to arrive.
+  void close_if_idle();
+  /// The same, unless it was used since the last call.
+  void close_if_forgotten();
   void forget_use() { was_used_ = false; }
   void resume_reading() override;
 
@@ -111,7 +111,7 @@ class Connection final : public Wire, public Request::Source, public ConnectionH
   std::uint32_t guard_number_ = 0;       // tells an expired guard from one that is disarmed in that very moment
   std::size_t ignored_ = 0;              // bytes of records that belong to no open request, since the last BEGIN
   Stage stage_ = Stage::idle;
-  bool was_used_ = false;  // since the last close_unless_used
+  bool was_used_ = false;  // since the last close_if_forgotten
   const bool is_tcp_;
   bool has_begun_ = false;    // a BEGIN_REQUEST has come
   bool input_ended_ = false;  // the peer has shut down its sending side and still reads

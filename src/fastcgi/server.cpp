@@ -104,7 +104,8 @@ class Server::Impl::Acceptor : public std::enable_shared_from_this<Acceptor> {
     if (is_paused_) pause_.cancel();
   }
   void close() {
-    accept_some();  // whoever is in the backlog connected in good faith, and a closed one is reset
+    // Whoever is in the backlog connected in good faith, and is reset if nobody takes them.
+    while (accept_some() == Turn::again) continue;
     boost::system::error_code ignored;
     descriptor_.close(ignored);
     pause_.cancel();
@@ -252,7 +253,7 @@ void Server::Impl::sweep_after_grace(Reactor& reactor, net::Deadline end) {
     reactor.keeps_idle = std::chrono::steady_clock::now() < end;
     for (auto it = reactor.connections.begin(); it != reactor.connections.end();) {
       Connection& connection = *it++;  // closing does not unlink the next one: a waiting handler holds each
-      reactor.keeps_idle ? connection.close_unless_used() : connection.close_unless_serving();
+      reactor.keeps_idle ? connection.close_if_forgotten() : connection.close_if_idle();
     }
     if (reactor.keeps_idle) self->sweep_after_grace(reactor, end);
   });

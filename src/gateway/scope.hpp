@@ -51,8 +51,9 @@ struct Scope {
   /// A local path, as the visitor reaches it. What a script made of its SCRIPT_NAME or REQUEST_URI has our mount in
   /// front already.
   [[nodiscard]] std::string as_reached(std::string path) const {
-    const bool is_whole = request.mount.empty() || path.starts_with(request.mount + "/");
-    return is_whole ? std::move(path) : request.mount + path;
+    const std::string& mount = request.mount;
+    const bool begins_with_it = path.starts_with(mount) && std::string_view("/?#").contains((path + "/")[mount.size()]);
+    return mount.empty() || begins_with_it ? std::move(path) : mount + path;
   }
 
  private:

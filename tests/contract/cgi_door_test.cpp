@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -147,6 +148,44 @@ TEST_F(CgiDoor, AnInputThatEndsBeforeItsLengthMeansThatTheVisitorHasGone) {
   std::string body;
   run(read_into(door, body));
   EXPECT_EQ(body, "half!closed");
+}
+
+// Sets $TMPDIR for a while.
+class ScopedTmpdir {
+ public:
+  explicit ScopedTmpdir(const char* folder) { ::setenv("TMPDIR", folder, 1); }
+  ~ScopedTmpdir() { ::unsetenv("TMPDIR"); }
+  ScopedTmpdir(const ScopedTmpdir&) = delete;
+  ScopedTmpdir& operator=(const ScopedTmpdir&) = delete;
+};
+
+Task<> answer_and_read(Door& door, IoResult<void>& sent, std::string& body) {
+  const net::Deadline deadline = net::after(20s);
+  std::ignore = co_await door.write_head(head_of(200), deadline);
+  const std::string answer(1'000'000, 'a');
+  sent = co_await door.write_body(answer, deadline);
+  body = co_await whole_body(door);
+}
+
+TEST_F(CgiDoor, AChunkedBodyThatCannotBeKeptIsNotTakenForAWholeOne) {
+  const ScopedTmpdir nowhere("/nonexistent");
+  std::thread server;
+  IoResult<void> sent;
+  std::string seen;
+  {
+    Door door(context.get_executor(), input.read, output.write, kToTheEnd);
+    server = std::thread([fd = input.write] {  // more than is kept in memory, before it reads a byte of the answer
+      const std::string body(3'000'000, 'b');
+      std::string_view rest = body;
+      for (ssize_t count = 1; count > 0 && !rest.empty(); rest.remove_prefix(static_cast<std::size_t>(count))) {
+        count = std::max<ssize_t>(::write(fd, rest.data(), rest.size()), 0);
+      }
+    });
+    run(answer_and_read(door, sent, seen));
+  }
+  server.join();
+  EXPECT_FALSE(sent);
+  EXPECT_TRUE(seen.ends_with("!closed")) << seen.size();
 }
 
 Task<> read_too_early(Door& door, int server) {

@@ -1064,6 +1064,7 @@ TEST(FastcgiServer, StopServesWhoHasConnectedBeforeIt) {
 TEST(FastcgiServer, StopServesIdleConnectionsForAGraceAndThenClosesThem) {
   ServerOptions options;
   options.shutdown_grace = 200ms;
+  options.header_time = 500ms;  // what has begun to arrive has so long to come whole
   House house(echo, options);
   Client idle(house.path());
   Client used(house.path());
@@ -1081,10 +1082,52 @@ TEST(FastcgiServer, StopServesIdleConnectionsForAGraceAndThenClosesThem) {
   EXPECT_EQ(house.server().counts().connections, 0U);
 }
 
+TEST(FastcgiServer, StopWaitsForARequestThatHasBegunToArrive) {
+  ServerOptions options;
+  options.shutdown_grace = 5ms;
+  House house(echo, options);
+  const std::string request = responder_request(true, kParams);
+  Client in_params(house.path());
+  Client in_header(house.path());
+  Client idle(house.path());
+  in_params.send(request.substr(0, 20));
+  in_header.send(request.substr(0, 5));
+  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 3; }));
+  std::promise<void> drained;
+  house.server().stop([&drained] { drained.set_value(); });
+  EXPECT_TRUE(idle.sees_end()) << "the sweep has been there";
+  in_params.send(request.substr(20));
+  in_header.send(request.substr(5));
+  expect_whole(in_params.receive(), echo_of("responder", kParams));
+  expect_whole(in_header.receive(), echo_of("responder", kParams));
+  drained.get_future().wait();
+}
+
+TEST(FastcgiServer, StopAnswersEverybodyInTheBacklog) {
+  std::promise<void> begun;
+  std::promise<void> go;
+  const std::shared_future<void> going = go.get_future().share();
+  std::atomic<int> requests = 0;
+  House house([&](ServerRequest& request) { return ++requests == 1 ? block(begun, going) : echo(request); });
+  Client first(house.path());
+  first.send(responder_request(true, kParams));
+  begun.get_future().wait();
+  std::vector<std::unique_ptr<Client>> waiting;
+  for (int i = 0; i < 200; ++i) {  // more than are accepted in one turn
+    waiting.push_back(std::make_unique<Client>(house.path()));
+    waiting.back()->send(responder_request(true, kParams));
+  }
+  std::promise<void> drained;
+  house.server().stop([&drained] { drained.set_value(); });
+  go.set_value();
+  for (const auto& client : waiting) expect_whole(client->receive(), echo_of("responder", kParams));
+  drained.get_future().wait();
+}
+
 // To close it between two requests is for the web server: it knows when it sends the next one.
 TEST(FastcgiServer, StopKeepsAConnectionThatIsInUse) {
   ServerOptions options;
-  options.shutdown_grace = 150ms;
+  options.shutdown_grace = 1s;
   House house(echo, options);
   Client used(house.path());
   Client idle(house.path());

@@ -107,6 +107,19 @@ ScriptAlias "/plain" "{self.plain}"
         stop_process(self.process, signal.SIGTERM)
 
 
+class ApacheAtTheRoot(Apache):
+    """The same for a whole site, as the comments of the shipped file say."""
+
+    mount = ""
+
+    def __init__(self, gatehouse, program):
+        super().__init__(gatehouse, program)
+        before = self.site
+        self.site = before.replace(f'ScriptAlias "/app" "{program}"', f'ScriptAlias "/" "{program}/"')
+        self.site = self.site.replace('<Location "/app">', '<Location "/">')
+        assert self.site.count("/app") == before.count("/app") - 2
+
+
 class NginxFcgiwrap:
     """A real nginx and a real fcgiwrap with the configuration that we ship (conf/nginx/gatehouse-cgi.conf)."""
 

@@ -335,7 +335,9 @@ class Nginx:
     """A real nginx in front of a Gatehouse, with the configuration that we ship (conf/nginx). `paths` says where this
     test has what the shipped file names."""
 
-    def __init__(self, gatehouse, http_lines="", server_lines="", edit=lambda text: text, shipped="gatehouse.conf", paths=None):
+    def __init__(
+        self, gatehouse, http_lines="", server_lines="", edit=lambda text: text, shipped="gatehouse.conf", paths=None
+    ):
         self.folder = gatehouse.folder / "nginx"
         self.folder.mkdir()
         self.error_log = self.folder / "error.log"

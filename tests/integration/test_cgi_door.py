@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from cgi_servers import Apache, CgiSite, NginxFcgiwrap
+from cgi_servers import Apache, ApacheAtTheRoot, CgiSite, NginxFcgiwrap
 from harness import BINARY, LONG, Nginx, clean_environment, die_with_the_test, is_alive, wait_until
 from test_sessions import make_idle, new_token, row_of, session_id
 from visitor import Visitor, is_removal, session_cookies, set_cookies
@@ -43,6 +43,10 @@ def test_a_visitor_signs_in_is_greeted_and_signs_out(server):
     for way_back in ("/greet", f"{server.mount}/greet"):
         signed_in = visitor.sign_in("alice", rd=way_back)
         assert (signed_in.status_code, signed_in.headers["Location"]) == (303, f"{server.mount}/greet")
+    if server.mount:
+        for way_back in (server.mount, f"{server.mount}?x=1"):
+            assert visitor.sign_in("alice", rd=way_back).headers["Location"] == way_back
+        assert visitor.sign_in("alice", rd=f"{server.mount}le").headers["Location"] == f"{server.mount}{server.mount}le"
     assert visitor.fetch("/greet").text == "Hello, alice\n"
     token = visitor.token
 
@@ -120,6 +124,15 @@ def test_a_query_without_an_equals_sign_is_a_query_whatever_the_server_makes_of_
     assert (seen["env"]["QUERY_STRING"], seen["argv"][1:]) == (query, [])
     assert server.visitor().fetch(f"/show?{query}").status_code == 401
     assert row_of(server, visitor.token), "nobody was signed out"
+
+
+@pytest.mark.parametrize("server", [ApacheAtTheRoot], indirect=True, scope="module")
+def test_it_may_be_mounted_at_the_root_of_a_site(server):
+    visitor = server.visitor()
+    assert visitor.navigate("/greet").headers["Location"] == "/auth/login?rd=%2Fgreet"
+    assert visitor.sign_in("alice", rd="/greet").headers["Location"] == "/greet"
+    assert visitor.fetch("/greet").text == "Hello, alice\n"
+    assert visitor.show("/show/more")["env"]["SCRIPT_NAME"] == "/show"
 
 
 @pytest.mark.parametrize("server", [Apache], indirect=True, scope="module")
@@ -277,6 +290,65 @@ def test_no_process_is_left_over(server):
     wait_until(lambda: not server.processes(), "our processes have gone")
 
 
+# ── the bare process: what a web server may start it with ───────────────────────────────────────────────────────────
+
+
+def run_as_cgi(gatehouse, path="/greet", **popen):
+    """Runs one CGI process. Returns its answer's status, 0 for none."""
+    result = subprocess.run(
+        [BINARY],
+        env=clean_environment(
+            GATEWAY_INTERFACE="CGI/1.1",
+            GATEHOUSE_CONFIG=str(gatehouse.config_file),
+            REQUEST_METHOD="GET",
+            PATH_INFO=path,
+            SERVER_NAME="x",
+            SERVER_PORT="80",
+        ),
+        stdout=subprocess.PIPE,
+        timeout=60,
+        **popen,
+    )
+    first, _, rest = result.stdout.partition(b"\r\n")
+    assert not first or first.startswith(b"Status: "), result.stdout
+    return int(first.split()[1]) if first else 0, rest
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_be_silent(gatehouse):
+    gatehouse.config["socket"]["mode"] = "0666"  # something to warn of
+    gatehouse.write_config()
+    gatehouse.run("db", "migrate", check=0)
+    with open("/dev/full", "wb") as full:
+        assert run_as_cgi(gatehouse, stdin=subprocess.DEVNULL, stderr=full)[0] == 401
+        gatehouse.config_file.write_text("nonsense: 1")
+        assert run_as_cgi(gatehouse, stdin=subprocess.DEVNULL, stderr=full)[0] == 500
+
+
+def test_without_a_standard_input_it_answers_all_the_same(gatehouse):
+    gatehouse.run("db", "migrate", check=0)
+    assert run_as_cgi(gatehouse, preexec_fn=lambda: os.close(0))[0] == 401
+
+
+def test_a_process_that_may_not_become_the_owner_of_the_store_answers_503(gatehouse):
+    if os.getuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    gatehouse.run("db", "migrate", check=0)
+    os.chown(gatehouse.folder / "db", 12345, 12345)
+    limited = ["setpriv", "--bounding-set", "-setuid,-setgid", "--inh-caps", "-setuid,-setgid", "--"]
+    result = subprocess.run(
+        [*limited, BINARY],
+        env=clean_environment(
+            GATEWAY_INTERFACE="CGI/1.1",
+            GATEHOUSE_CONFIG=str(gatehouse.config_file),
+            REQUEST_METHOD="GET",
+            PATH_INFO="/x",
+        ),
+        capture_output=True,
+        timeout=60,
+    )
+    assert result.stdout.startswith(b"Status: 503 ") and b"\r\nRetry-After: " in result.stdout, result
+
+
 # ── descriptor 0: the program as a FastCGI server that somebody else started ────────────────────────────────────────
 
 
@@ -314,7 +386,7 @@ def test_under_spawn_fcgi_kept_alive_connections_of_nginx_are_served(spawned):
     assert visitor.sign_in("alice").status_code == 303
     for _ in range(100):
         assert visitor.fetch("/greet").text == "Hello, alice\n"
-    assert connections_of(gatehouse) == 1, "one kept connection carried them all"
+    assert connections_of(gatehouse) == 1, "one is kept open; nginx makes a new one after a hundred requests"
 
     def stranger(_):
         other = Visitor(nginx.url)

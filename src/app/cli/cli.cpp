@@ -122,11 +122,17 @@ int serve_on_stdin(const std::string& config_file) {
   return serve_on(std::move(*config), {{STDIN_FILENO, "inherited:fd0", false}});
 }
 
+// Whatever goes wrong, the answer is explicit. Once the process has taken stdout, what is printed here goes nowhere.
 int serve_as_cgi() {
-  auto config = config_of_spawned_process("");
-  if (config) return serve_cgi_process(std::move(*config));
-  refuse_cgi_request(config.error() == kConfigError ? 500 : 503);
-  return config.error();
+  try {
+    auto config = config_of_spawned_process("");
+    if (config) return serve_cgi_process(std::move(*config));
+    refuse_cgi_request(config.error() == kConfigError ? 500 : 503);
+    return config.error();
+  } catch (...) {
+    refuse_cgi_request(500);
+    throw;
+  }
 }
 
 // ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,8 +11,17 @@
 
 namespace gatehouse::app::cli {
 
+namespace {
+
+// A log that cannot be written is no reason to stop: fmt::print would throw.
+void tell(const std::string& line) {
+  std::ignore = std::fputs((line + "\n").c_str(), stderr);
+}
+
+}  // namespace
+
 int complain(int code, const std::string& text) {
-  fmt::print(stderr, "gatehouse: {}\n", text);
+  tell("gatehouse: " + text);
   return code;
 }
 
@@ -37,10 +46,10 @@ int complain(const auth::Error& error, const std::string& what) {
 std::optional<config::Config> load_config(const std::string& file_argument) {
   auto loaded = config::load(config::default_file(file_argument));
   if (!loaded) {
-    for (const config::Problem& problem : loaded.error()) fmt::print(stderr, "{}\n", problem.message());
+    for (const config::Problem& problem : loaded.error()) tell(problem.message());
     return std::nullopt;
   }
-  for (const std::string& warning : loaded->warnings) fmt::print(stderr, "{}\n", warning);
+  for (const std::string& warning : loaded->warnings) tell(warning);
   return std::move(loaded->config);
 }
 
