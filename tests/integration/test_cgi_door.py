@@ -215,6 +215,7 @@ def test_a_process_that_is_told_to_end_ends_its_script_first(server, signal_name
     for old in folder.glob("gate.started.*"):
         old.unlink()
     visitor = server.signed_in()
+    wait_until(lambda: not server.processes(), "the processes of earlier requests have gone")
     with socket.create_connection(("127.0.0.1", server.server.port), LONG) as connection:
         connection.sendall(
             f"GET {server.mount}/wait HTTP/1.1\r\nHost: x\r\nCookie: session={visitor.token}\r\n\r\n".encode()
