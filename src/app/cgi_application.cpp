@@ -43,7 +43,7 @@ int take_standard_stream(int number) {
   int taken = ::fcntl(number, F_DUPFD_CLOEXEC, 3);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (taken < 0) taken = ::fcntl(null, F_DUPFD_CLOEXEC, 3);  // started with it closed
-  if (null != number) {
+  if (null >= 0 && null != number) {
     ::dup2(null, number);
     ::close(null);
   }

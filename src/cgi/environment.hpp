@@ -27,7 +27,7 @@ struct ReadOptions {
   std::string request_id;
   /// SCRIPT_NAME of the check endpoint. A request that has it asks about another one: GATEHOUSE_METHOD is that one's
   /// method, and what is malformed is 403.
-  std::string check_path;
+  std::string check_path = {};
   bool is_mounted = false;  ///< the cgi door: PATH_INFO is the path. GATEHOUSE_MOUNT=1 sets it too
 };
 

@@ -2,6 +2,7 @@
 started; and back by itself, without a restart, when the file is back. A file that is another one is believed, and never
 mixed with the log of the one before."""
 
+import collections
 import concurrent.futures
 import contextlib
 import hashlib
@@ -9,11 +10,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 
 import pytest
 
 import harness
+from fastcgi import FastCgi, get
 from harness import wait_until
 from visitor import Visitor, is_removal, session_cookies, set_cookies
 
@@ -401,6 +404,198 @@ def test_a_backup_that_is_put_in_its_place_ends_what_came_later(site):
     site.gatehouse.restart()
     assert_works(site, earlier)
     assert "newcomer" not in rows(path, "SELECT username FROM user")
+
+
+def test_a_stop_after_another_database_came_leaves_both_whole(site):
+    """Nothing is asked between the two: nobody but the end itself can notice."""
+    path = site.gatehouse.database
+    kept = beside(path, ".kept")
+    token = site.signed_in().token
+    assert beside(path, "-wal").stat().st_size > 0
+    sessions = rows(path, "SELECT count(*) FROM user_session")
+    with another_database("bob") as other:
+        path.rename(kept)
+        shutil.move(other, path)
+        site.gatehouse.stop()
+    assert not beside(path, "-wal").exists()
+    assert rows(path, "SELECT username FROM user") == ["bob"]
+    assert rows(path, "PRAGMA integrity_check") == rows(kept, "PRAGMA integrity_check") == ["ok"]
+    assert rows(kept, "SELECT count(*) FROM user_session") == sessions
+    site.gatehouse.start()
+    assert is_unknown(site, token)
+    assert site.signed_in("bob").fetch("/marks").text == "Hello, bob"
+    kept.rename(path)
+    assert_works(site, token)
+
+
+def test_a_stop_after_the_log_was_removed_loses_nothing(site):
+    path = site.gatehouse.database
+    token = site.signed_in().token
+    for suffix in ("-wal", "-shm"):
+        beside(path, suffix).unlink()
+    site.gatehouse.restart()
+    assert is_let_in(site, token)
+    assert rows(path, "PRAGMA integrity_check") == ["ok"]
+
+
+def test_a_command_waits_until_the_gateway_has_seen_another_database(site):
+    path = site.gatehouse.database
+    kept = beside(path, ".kept")
+    token = site.signed_in().token
+    log = beside(path, "-wal").stat().st_size
+    assert log > 0
+    with another_database("bob", "carol") as other:
+        path.rename(kept)
+        shutil.move(other, path)
+    new = path.read_bytes()
+    add = ("user", "add", "dave", "--password-stdin")
+    refused = site.gatehouse.run(*add, stdin=harness.PASSWORD + "\n", check=69)
+    assert "belongs to another file" in refused.stderr and f"{path}-wal" in refused.stderr
+    assert path.read_bytes() == new
+    assert beside(path, "-wal").stat().st_size == log
+    assert is_unknown(site, token)
+    site.gatehouse.run(*add, stdin=harness.PASSWORD + "\n", check=0)
+    assert rows(path, "SELECT username FROM user ORDER BY username") == ["bob", "carol", "dave"]
+    assert rows(path, "PRAGMA integrity_check") == ["ok"]
+    assert site.signed_in("dave").fetch("/marks").text == "Hello, dave"
+    kept.rename(path)
+    assert_works(site, token)
+
+
+def test_the_log_of_a_killed_gateway_is_not_read_into_another_database(site):
+    path = site.gatehouse.database
+    kept = beside(path, ".kept")
+    token = site.signed_in().token
+    site.gatehouse.process.kill()
+    site.gatehouse.process.wait()
+    with another_database("bob") as other:
+        path.rename(kept)
+        shutil.move(other, path)
+    new, log = path.read_bytes(), beside(path, "-wal").read_bytes()
+    assert log
+    site.gatehouse.start()
+    assert_fails_closed(site, token)
+    assert f"{path}-wal: belongs to another file" in site.gatehouse.log()
+    assert path.read_bytes() == new and beside(path, "-wal").read_bytes() == log
+    beside(path, "-wal").rename(beside(kept, "-wal"))  # beside its own file it is worth something
+    wait_until(lambda: is_unknown(site, token), "the new file is served")
+    assert site.signed_in("bob").fetch("/marks").text == "Hello, bob"
+    assert rows(path, "SELECT username FROM user") == ["bob"]
+    log_into_file(kept)
+    for suffix in ("-wal", "-shm"):
+        beside(kept, suffix).unlink(missing_ok=True)
+    kept.rename(path)
+    assert_works(site, token)
+
+
+class Crowd:
+    """Clients of some gateways, on their sockets, that ask, sign in and go on; each answer must be the truth of
+    one of two databases, or none."""
+
+    def __init__(self, gateways, tokens):
+        self.tokens = tokens  # username → token
+        self.answers = collections.Counter()  # of (gateway, username, status)
+        self.wrong = []
+        self._end = threading.Event()
+        self._lock = threading.Lock()
+        jobs = [(gateway, user, ask) for gateway in gateways for user in tokens for ask in (self._greet, self._sign_in)]
+        self._threads = [threading.Thread(target=self._repeat, args=job, daemon=True) for job in jobs]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        for thread in self._threads:
+            thread.join(harness.LONG)
+            assert not thread.is_alive(), "a request was never answered"
+
+    def _repeat(self, gateway, user, ask):
+        while not self._end.is_set():
+            try:
+                status, wrong = ask(gateway, user)
+            except Exception as error:
+                status, wrong = 0, repr(error)
+            with self._lock:
+                self.answers[gateway, user, status] += 1
+                if wrong:
+                    self.wrong.append((user, status, wrong))
+
+    def _greet(self, gateway, user):
+        with FastCgi(gateway.socket) as connection:
+            answer = connection.request(get("/greet", cookie=self.tokens[user]))
+        allowed = answer.status in (401, 503) or (answer.status == 200 and answer.body == f"Hello, {user}\n".encode())
+        return answer.status, None if allowed else answer.body
+
+    def _sign_in(self, gateway, user):
+        answer = gateway.post_login(user)
+        # 403: the form could not be had, the store was away, so that it was sent back empty.
+        return f"login {answer.status}", None if answer.status in (303, 401, 403, 503) else answer.body
+
+    def wait_for(self, gateway, user, status):
+        """Returns when this has been answered anew."""
+        before = self.answers[gateway, user, status]
+        wait_until(lambda: self.answers[gateway, user, status] > before or self.wrong, f"{user}: {status}")
+
+
+def token_of(gateway, user):
+    answer = gateway.post_login(user)
+    assert answer.status == 303
+    [cookie] = [line for line in answer.all_headers("Set-Cookie") if line.startswith("session=")]
+    return cookie.split(";")[0].removeprefix("session=")
+
+
+@pytest.fixture
+def two_gateways():
+    """On one database, with one user: anna."""
+    first = harness.Gatehouse()
+    second = harness.Gatehouse(store={"sqlite": {"path": str(first.database)}})
+    try:
+        first.run("db", "migrate", check=0)
+        first.add_user("anna")
+        yield first.start(), second.start()
+        second.stop()
+        first.stop()
+    finally:
+        second.remove()
+        first.remove()
+
+
+def swap(path, other, kept):
+    path.rename(kept)
+    other.rename(path)
+
+
+def test_databases_that_take_turns_under_traffic_are_never_mixed(two_gateways):
+    first, second = two_gateways
+    path = first.database
+    away = {user: path.parent / f"{user}.kept" for user in ("anna", "bert")}
+    tokens = {"anna": token_of(first, "anna")}
+    with another_database("bert") as other:
+        shutil.move(other, away["bert"])
+    swap(path, away["bert"], away["anna"])
+    tokens["bert"] = token_of(second, "bert")
+    inside, outside = "bert", "anna"
+    with Crowd(two_gateways, tokens) as crowd:
+        for turn in range(10):
+            swap(path, away[outside], away[inside])
+            inside, outside = outside, inside
+            crowd.wait_for(first, inside, "login 303")
+            if turn % 2:  # else the second one may not have noticed yet
+                crowd.wait_for(second, inside, 200)
+    assert crowd.wrong == []
+    for gateway in two_gateways:
+        gateway.stop()
+    for user, file in {inside: path, outside: away[outside]}.items():
+        assert rows(file, "PRAGMA integrity_check") == ["ok"], user
+        assert rows(file, "PRAGMA foreign_key_check") == [], user
+        assert rows(file, "SELECT username FROM user") == [user]
+        known = rows(file, "SELECT id FROM user_session")
+        assert hashlib.sha256(tokens[user].encode()).hexdigest() in known
+        theirs = next(token for name, token in tokens.items() if name != user)
+        assert hashlib.sha256(theirs.encode()).hexdigest() not in known
 
 
 @pytest.mark.parametrize("suffixes", [("-wal", "-shm"), ("-wal",), ("-shm",)], ids=" and ".join)

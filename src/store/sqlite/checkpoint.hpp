@@ -9,17 +9,11 @@
 #include <string>
 
 #include "store/sqlite/connection.hpp"
-#include "store/sqlite/connections.hpp"
 
 namespace gatehouse::store::sqlite {
 
 /// Checkpoints after a commit if the log has grown past 1000 pages (4 MiB) and no other process is at it: the one that
-/// is holds a lock on `path`.lock, a file of mode 0600. Never fails: the log may as well grow until the next commit.
+/// is holds the lock on `path`.lock. Never fails: the log may as well grow until the next commit.
 void checkpoint_if_due(Connection& writer, const std::string& path);
-
-/// Clears the way for another file at `path` whose predecessor's `log` still lies beside it: an empty log is removed,
-/// one that could not be folded into its file is renamed to `path`-wal.replaced, so that nothing is lost. A log that is
-/// not this one is left alone. Requires that this process has no connection open. False if it cannot be done now.
-[[nodiscard]] bool put_log_aside(const std::string& path, const FileIdentity& log);
 
 }  // namespace gatehouse::store::sqlite

@@ -229,9 +229,15 @@ void Connection::checkpoint() {
 }
 
 bool Connection::fold_log() {
-  const int code =
-      sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr) & 0xff;
-  return code != SQLITE_BUSY && code != SQLITE_LOCKED;
+  const int code = sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM: return false;
+    default: return true;
+  }
 }
 
 void Connection::allow_checkpoint_on_close() {

@@ -86,7 +86,8 @@ class Connection {
   /// Copies the log into the file, having waited for every other writer: see checkpoint.hpp for who may.
   void checkpoint();
   /// Copies all of the log into the file and empties it, wherever the two have been moved to. False if somebody is
-  /// reading or writing them: nothing is lost then, it can be tried again. True also if the file is beyond help.
+  /// reading or writing them, or the disk is full or fails: nothing is lost then, it can be tried again. True also if
+  /// the file is beyond help, or not to be written: then the log still holds what it held.
   [[nodiscard]] bool fold_log();
   /// Lets the end of this connection, if it is the file's last, fold the log into the file.
   void allow_checkpoint_on_close();

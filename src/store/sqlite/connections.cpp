@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
-#include "store/sqlite/checkpoint.hpp"
 #include "store/sqlite/errors.hpp"
+#include "store/sqlite/log_claim.hpp"
 
 namespace gatehouse::store::sqlite {
 
@@ -37,7 +38,7 @@ Result<FileState> state_of(const std::string& path) {
   }
   // Anything else could block in open(2).
   if (!S_ISREG(file.st_mode)) return fail(ErrorCode::store_unavailable, path + ": not a regular file");
-  return FileState{{file.st_dev, file.st_ino}, file.st_size, file.st_mtim};
+  return FileState{path, {file.st_dev, file.st_ino}, file.st_size, file.st_mtim};
 }
 
 bool is_same(const FileState& a, const FileState& b) {
@@ -57,6 +58,12 @@ bool has_log(const std::string& path) {
   return ::stat((path + "-wal").c_str(), &log) != 0 ? errno != ENOENT : log.st_size > 0;
 }
 
+/// SQLite follows links before it names the log.
+std::string own_name(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> name(::realpath(path.c_str(), nullptr), &std::free);
+  return name ? name.get() : path;
+}
+
 bool is_readable(const std::string& path) {
   return ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0;
 }
@@ -66,36 +73,34 @@ bool is_readable(const std::string& path) {
 // ── a pin
 // ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Pin::Pin(const std::string& path) : descriptor_(::open(path.c_str(), O_PATH | O_CLOEXEC)) {}  // NOLINT(*-vararg)
+Pin::Pin(const std::string& path) : descriptor_(::open(path.c_str(), O_PATH | O_CLOEXEC)) {  // NOLINT(*-vararg)
+  struct stat file{};
+  if (descriptor_ >= 0 && ::fstat(descriptor_, &file) == 0) identity_ = FileIdentity{file.st_dev, file.st_ino};
+}
 
 Pin::~Pin() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Pin::Pin(Pin&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+Pin::Pin(Pin&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), identity_(other.identity_) {}
 
 Pin& Pin::operator=(Pin&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(identity_, other.identity_);
   return *this;
-}
-
-std::optional<FileIdentity> Pin::identity() const {
-  struct stat file{};
-  if (descriptor_ < 0 || ::fstat(descriptor_, &file) != 0) return std::nullopt;
-  return FileIdentity{file.st_dev, file.st_ino};
 }
 
 // ── a lease
 // ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Lease::Lease(Connections& owner, Access access, std::unique_ptr<Connection> connection, FileState file)
-    : owner_(&owner), access_(access), connection_(std::move(connection)), file_(file) {}
+    : owner_(&owner), access_(access), connection_(std::move(connection)), file_(std::move(file)) {}
 
 Lease::Lease(Lease&& other) noexcept
     : owner_(std::exchange(other.owner_, nullptr)),
       access_(other.access_),
       connection_(std::move(other.connection_)),
-      file_(other.file_) {}
+      file_(std::move(other.file_)) {}
 
 Lease::~Lease() {
   if (owner_ != nullptr) owner_->give_back(access_, std::move(connection_));
@@ -104,68 +109,84 @@ Lease::~Lease() {
 bool Lease::was_undisturbed() const {
   if (access_ != Access::immutable) return true;
   const auto now = state_of(owner_->path());
-  return now && is_same(*now, file_) && !has_log(owner_->path());
+  return now && is_same(*now, file_) && !has_log(file_.path);
 }
 
 // ── the file
 // ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Connections::Connections(std::string path, std::chrono::milliseconds busy_timeout, std::size_t max_readers)
-    : path_(std::move(path)),
-      log_path_(path_ + "-wal"),
-      index_path_(path_ + "-shm"),
-      busy_timeout_(busy_timeout),
-      max_readers_(std::max<std::size_t>(1, max_readers)) {}
+    : path_(std::move(path)), busy_timeout_(busy_timeout), max_readers_(std::max<std::size_t>(1, max_readers)) {}
 
 Connections::~Connections() {
+  // If it fails, others still use the old file, or the log holds what the file does not: it stays, and is asked about.
+  if (place_ && !is_in_place()) {
+    [[maybe_unused]] const auto ignored = leave_place(busy_timeout_);
+  }
   idle_readers_.clear();
   // A stopped gateway leaves one file that can be copied, not a file and a log.
   if (idle_writer_ && is_in_place()) idle_writer_->allow_checkpoint_on_close();
+  idle_writer_.reset();
+  if (place_) forget_log(place_->path);
 }
 
 bool Connections::is_in_place() const {
   const auto leads = [](const std::string& path, const Pin& pin) {
-    const auto pinned = pin.identity();
-    return !pinned || pinned == identity_at(path);
+    return !pin.identity() || pin.identity() == identity_at(path);
   };
-  return place_ && leads(path_, place_->file) && leads(log_path_, place_->log) && leads(index_path_, place_->index);
+  return place_ && leads(path_, place_->file) && leads(place_->log_path(), place_->log) &&
+         leads(place_->index_path(), place_->index);
 }
 
 Result<FileState> Connections::take_place() {
   auto file = state_of(path_);
-  if (!file || place_) return file;
-  place_.emplace(Place{Pin(path_), Pin(), Pin()});
-  if (place_->file.identity() == file->identity) return file;
-  place_.reset();
-  return fail(ErrorCode::store_unavailable, path_ + ": was replaced, or there is no descriptor left for it");
+  if (!file) return file;
+  if (place_) {
+    file->path = place_->path;
+    return file;
+  }
+  file->path = own_name(path_);
+  Place place{.path = file->path, .file = Pin(file->path)};
+  if (place.file.identity() != file->identity) {
+    return fail(ErrorCode::store_unavailable, path_ + ": was replaced, or there is no descriptor left for it");
+  }
+  if (is_of_another_file(file->path, file->identity)) {
+    return fail(ErrorCode::store_unavailable,
+                place.log_path() + ": belongs to another file than the one that is there now; a running gateway puts " +
+                    "it aside with its next request, else move it away, or, if it is this file's log, remove " +
+                    file->path + ".lock");
+  }
+  place_ = std::move(place);
+  return file;
 }
 
 // Through a connection, and so by descriptors, never by name: whatever became of the old file, it is whole then. False
-// if somebody is reading it at this moment.
-bool Connections::fold_log() {
+// if that is not possible at this moment.
+bool Connections::fold_log(std::chrono::milliseconds patience) {
   Connection* last = idle_writer_ ? idle_writer_.get() : nullptr;
   if (last == nullptr && !idle_readers_.empty()) last = idle_readers_.back().get();
   if (last == nullptr) return true;
-  last->set_busy_timeout(std::chrono::milliseconds::zero());
+  last->set_busy_timeout(patience);
   return last->fold_log();
 }
 
-// Requires that nothing is lent.
-Result<void> Connections::leave_place() {
-  const auto log = place_->log.identity();
-  const bool file_stayed = place_->file.identity() == identity_at(path_);
-  const bool log_stayed = log && log == identity_at(log_path_);
+Result<void> Connections::leave_place(std::chrono::milliseconds patience) {
+  const auto& log = place_->log.identity();
+  // A link that leads elsewhere now leaves the old file, and its log, where they were.
+  const bool file_stayed = place_->file.identity() == identity_at(place_->path);
+  const bool log_stayed = log && log == identity_at(place_->log_path());
   const bool log_is_left = log_stayed && !file_stayed;
   // A log that was removed beside its file holds what nobody else knows; one that went with its file is read there.
-  const bool log_was_removed = log && file_stayed && !log_stayed && !has_log(path_);
-  if ((log_is_left || log_was_removed) && !fold_log()) {
-    return fail(ErrorCode::store_unavailable, path_ + ": was replaced, and somebody still reads the old file");
+  const bool log_was_removed = log && file_stayed && !log_stayed && !has_log(place_->path);
+  if ((log_is_left || log_was_removed) && !fold_log(patience)) {
+    return fail(ErrorCode::store_unavailable,
+                path_ + ": was replaced, and its log cannot be folded into the old file at this moment");
   }
   idle_readers_.clear();
   idle_writer_.reset();
-  if (log_is_left && !put_log_aside(path_, *log)) {
+  if (log_is_left && !put_log_aside(place_->path, *log)) {
     return fail(ErrorCode::store_unavailable,
-                path_ + ": was replaced, and its old log cannot be put aside: " + log_path_);
+                path_ + ": was replaced, and its old log cannot be put aside: " + place_->log_path());
   }
   place_.reset();
   return {};
@@ -183,7 +204,8 @@ Result<FileState> Connections::wait_for_turn(std::unique_lock<std::mutex>& lock,
     const bool is_elsewhere = place_ && !is_in_place();
     const bool is_quiet = readers_out_ == 0 && !writer_is_out_;
     if (is_elsewhere && is_quiet) {
-      if (auto left = leave_place(); !left) return std::unexpected(std::move(left.error()));
+      auto left = leave_place(std::chrono::milliseconds::zero());
+      if (!left) return std::unexpected(std::move(left.error()));
       continue;
     }
     if (!is_elsewhere) {
@@ -231,11 +253,12 @@ Result<Lease> Connections::writer() {
 }
 
 Result<Lease> Connections::open_reader(FileState file, Deadline deadline) {
-  Lease lease(*this, Access::read, nullptr, file);  // from here on the place is given back whatever happens
-  auto opened = Connection::open(path_, Access::read, time_left(deadline));
-  if (!opened && needs_writable_folder(opened.error()) && is_readable(path_) && !has_log(path_)) {
+  Lease lease(*this, Access::read, nullptr, std::move(file));  // from here on the place is given back whatever happens
+  auto opened = Connection::open(lease.file_path(), Access::read, time_left(deadline));
+  if (!opened && needs_writable_folder(opened.error()) && is_readable(lease.file_path()) &&
+      !has_log(lease.file_path())) {
     lease.access_ = Access::immutable;
-    opened = Connection::open(path_, Access::immutable, time_left(deadline));
+    opened = Connection::open(lease.file_path(), Access::immutable, time_left(deadline));
   }
   if (!opened) return std::unexpected(environment_error(std::move(opened.error()), During::read));
   if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
@@ -244,10 +267,10 @@ Result<Lease> Connections::open_reader(FileState file, Deadline deadline) {
 }
 
 Result<Lease> Connections::open_writer(FileState file, Deadline deadline) {
-  Lease lease(*this, Access::write, nullptr, file);
-  auto opened = Connection::open(path_, Access::write, time_left(deadline));
+  Lease lease(*this, Access::write, nullptr, std::move(file));
+  auto opened = Connection::open(lease.file_path(), Access::write, time_left(deadline));
   if (!opened) {
-    const During during = is_readable(path_) ? During::write : During::read;
+    const During during = is_readable(lease.file_path()) ? During::write : During::read;
     return std::unexpected(environment_error(std::move(opened.error()), during));
   }
   if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
@@ -258,9 +281,19 @@ Result<Lease> Connections::open_writer(FileState file, Deadline deadline) {
 bool Connections::was_opened_in_place() {
   const std::scoped_lock lock(mutex_);
   // As long as something is lent the place stays the same one.
-  if (!place_->log.identity()) place_->log = Pin(log_path_);
-  if (!place_->index.identity()) place_->index = Pin(index_path_);
-  return is_in_place();
+  if (!place_->log.identity()) place_->log = Pin(place_->log_path());
+  if (!place_->index.identity()) place_->index = Pin(place_->index_path());
+  return is_in_place() && claim_log();
+}
+
+// Two that open two files beside one log: the first has it.
+bool Connections::claim_log() {
+  if (place_->claim || !place_->log.identity()) return true;
+  place_->claim = sqlite::claim_log(place_->path, *place_->file.identity(), *place_->log.identity());
+  if (place_->claim) return true;
+  place_->log = Pin();  // nothing that we should fold or move
+  place_->index = Pin();
+  return false;
 }
 
 void Connections::give_back(Access access, std::unique_ptr<Connection> connection) {

@@ -16,6 +16,7 @@
 
 #include "auth/error.hpp"
 #include "store/sqlite/connection.hpp"
+#include "store/sqlite/lock_file.hpp"
 
 namespace gatehouse::store::sqlite {
 
@@ -28,6 +29,7 @@ struct FileIdentity {
 
 /// What must still hold after a read without locks.
 struct FileState {
+  std::string path;  ///< the file's own name, every link followed: what SQLite names its log after
   FileIdentity identity;
   off_t size = 0;
   timespec changed{};
@@ -46,17 +48,23 @@ class Pin {
   Pin& operator=(const Pin&) = delete;
 
   /// nullopt if there was no file, or no descriptor left for it.
-  [[nodiscard]] std::optional<FileIdentity> identity() const;
+  [[nodiscard]] const std::optional<FileIdentity>& identity() const { return identity_; }
 
  private:
   int descriptor_ = -1;
+  std::optional<FileIdentity> identity_;
 };
 
 /// What the connections of the moment were opened on. While it exists, its numbers are nobody else's.
 struct Place {
+  std::string path;  ///< the file's own name
   Pin file;
-  Pin log;    ///< the -wal beside it, as soon as a connection has used it
-  Pin index;  ///< the -shm beside it, which holds the locks, likewise
+  Pin log = {};                        ///< the -wal beside it, as soon as a connection has used it
+  Pin index = {};                      ///< the -shm beside it, which holds the locks, likewise
+  std::optional<LockFile> claim = {};  ///< says whose the log is, likewise
+
+  [[nodiscard]] std::string log_path() const { return path + "-wal"; }
+  [[nodiscard]] std::string index_path() const { return path + "-shm"; }
 };
 
 class Connections;
@@ -72,6 +80,8 @@ class Lease {
   Lease& operator=(Lease&&) = delete;
 
   [[nodiscard]] Connection& connection() const { return *connection_; }
+  /// The name of the file itself, every link followed.
+  [[nodiscard]] const std::string& file_path() const { return file_.path; }
   /// The connection is not to be used again: something unexpected happened on it.
   void drop() { connection_.reset(); }
   /// False if the connection read without locks and the file may have changed under it.
@@ -90,6 +100,7 @@ class Connections {
  public:
   /// Touches nothing.
   Connections(std::string path, std::chrono::milliseconds busy_timeout, std::size_t max_readers);
+  /// Leaves one file, with everything in it, also if it was moved away; waits for others at most `busy_timeout`.
   ~Connections();
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
@@ -112,8 +123,10 @@ class Connections {
   [[nodiscard]] bool has_turn(Access access) const;
   [[nodiscard]] bool is_in_place() const;
   [[nodiscard]] auth::Result<FileState> take_place();
-  [[nodiscard]] auth::Result<void> leave_place();
-  [[nodiscard]] bool fold_log();
+  /// Requires that nothing is lent. Waits for readers of the old file at most `patience`.
+  [[nodiscard]] auth::Result<void> leave_place(std::chrono::milliseconds patience);
+  [[nodiscard]] bool fold_log(std::chrono::milliseconds patience);
+  [[nodiscard]] bool claim_log();
 
   [[nodiscard]] auth::Result<Lease> open_reader(FileState file, Deadline deadline);
   [[nodiscard]] auth::Result<Lease> open_writer(FileState file, Deadline deadline);
@@ -122,8 +135,6 @@ class Connections {
   void give_back(Access access, std::unique_ptr<Connection> connection);
 
   const std::string path_;
-  const std::string log_path_;
-  const std::string index_path_;
   const std::chrono::milliseconds busy_timeout_;
   const std::size_t max_readers_;
 

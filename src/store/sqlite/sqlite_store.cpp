@@ -251,7 +251,7 @@ auto SqliteStore::write(Work work) {
     lease->drop();
     return Answer(std::unexpected(environment_error(std::move(kept.error()), During::write)));
   }
-  sqlite::checkpoint_if_due(database, connections_->path());
+  sqlite::checkpoint_if_due(database, lease->file_path());
   return answer;
 }
 

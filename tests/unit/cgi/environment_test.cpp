@@ -292,6 +292,48 @@ TEST(ReadRequest, RefusalKnowsTheIdAndTheForm) {
   EXPECT_FALSE(read_request({{"HTTP_ACCEPT", "*/*"}}, {}).error().wants_html);
 }
 
+// ---- A check: a web server asks about another page ----
+
+std::expected<http::Request, Malformed> read_check(Variables more) {
+  Variables variables{{"REQUEST_METHOD", "GET"},
+                      {"SCRIPT_NAME", "/auth/check"},
+                      {"REQUEST_URI", "/raw/../page"},
+                      {"GATEHOUSE_PATH", "/page"},
+                      {"GATEHOUSE_METHOD", "POST"}};
+  variables.insert(variables.end(), more.begin(), more.end());
+  return read_request(variables, {.request_id = "id", .check_path = "/auth/check"});
+}
+
+TEST(ReadCheck, PathAndMethodAreThoseOfThePage) {
+  const auto request = read_check({});
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->method, "POST");
+  EXPECT_EQ(request->path.text(), "/page");
+  EXPECT_EQ(request->endpoint_path, "/auth/check");
+  EXPECT_FALSE(request->delivers_cookies);
+  EXPECT_TRUE(read_check({{"GATEHOUSE_COOKIES", "1"}})->delivers_cookies);
+  EXPECT_FALSE(read_check({{"GATEHOUSE_COOKIES", "yes"}})->delivers_cookies);
+}
+
+TEST(ReadCheck, TheMethodIsAnotherOnesOnlyInACheck) {
+  EXPECT_EQ(read(with({{"GATEHOUSE_METHOD", "POST"}, {"SCRIPT_NAME", "/app"}})).method, "GET");
+}
+
+TEST(ReadCheck, WhatIsMalformedIs403) {
+  EXPECT_EQ(read_check({{"GATEHOUSE_PATH", "/other"}}).error().status, 403);
+  EXPECT_EQ(read_check({{"GATEHOUSE_METHOD", "GET"}}).error().status, 403);
+  EXPECT_EQ(read_check({{"HTTP_X", "a\nb"}}).error().status, 403);
+  EXPECT_EQ(read_request(with({{"HTTP_X", "a\nb"}}), {.request_id = "id"}).error().status, 400);
+}
+
+TEST(ReadCheck, AHeaderThatIsAnotherOneInSomeLanguageIsRefused) {
+  for (const std::string& name :
+       {"HTTP_REMOTE.USER"s, "HTTP_REMOTE USER"s, "HTTP_REMOTE[USER"s, "HTTP_remote_user"s, "HTTP_REMOTE_USER\0x"s}) {
+    EXPECT_EQ(read_check({{name, "evil"}}).error().status, 403) << name;
+    EXPECT_TRUE(read_request(with({{name, "evil"}}), {.request_id = "id"})) << "elsewhere it is only dropped";
+  }
+}
+
 // ---- The environment of a script ----
 
 http::Request page(Variables more = {}) {

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -80,6 +81,11 @@ off_t size_of(const std::string& path) {
   return ::stat(path.c_str(), &file) == 0 ? file.st_size : -1;
 }
 
+std::string content_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 /// Root may read and write anything: permissions are only tested as somebody else.
 class AsSomebodyElse {
  public:
@@ -105,6 +111,27 @@ class WithUmask {
 
  private:
   mode_t was_;
+};
+
+/// No file may grow beyond `size`: what a full disk looks like to a process.
+class SizeLimit {
+ public:
+  explicit SizeLimit(rlim_t size) {
+    ::getrlimit(RLIMIT_FSIZE, &was_);
+    const rlimit limit{size, was_.rlim_max};
+    previous_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~SizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &was_);
+    if (std::signal(SIGXFSZ, previous_) == SIG_ERR) std::abort();
+  }
+  SizeLimit(const SizeLimit&) = delete;
+  SizeLimit& operator=(const SizeLimit&) = delete;
+
+ private:
+  rlimit was_{};
+  void (*previous_)(int) = nullptr;
 };
 
 class SqliteStoreTest : public testing::Test {
@@ -144,6 +171,31 @@ class SqliteStoreTest : public testing::Test {
   static void expect_sound(SqliteStore& store) {
     EXPECT_EQ(is_live(store), true);
     EXPECT_EQ(write_error(store), std::nullopt);
+  }
+
+  /// A file with the session s2 in the place of s1. Gives its path.
+  [[nodiscard]] std::string other_file() const {
+    const std::string other = folder_ / "other.db";
+    fill(other);
+    RawSqlite(other).run("UPDATE user_session SET id = 's2'");
+    return other;
+  }
+  /// The sessions in a file; and the file is sound.
+  static std::string sessions_in(const std::string& path) {
+    EXPECT_EQ(RawSqlite(path).run("PRAGMA integrity_check"), "ok");
+    return RawSqlite(path).run("SELECT group_concat(id) FROM (SELECT id FROM user_session ORDER BY id)");
+  }
+  /// Another process uses the file and ends without a word.
+  void crash_after(const std::function<bool(SqliteStore&)>& use) const {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      auto* store = new SqliteStore(options());  // NOLINT(*-owning-memory): is never ended
+      ::_exit(use(*store) ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   }
 
   contract::TemporaryFolder folder_;
@@ -359,6 +411,209 @@ TEST_F(SqliteStoreTest, TheLogOfADamagedFileIsPutAsideWhenTheFileIsReplaced) {
   EXPECT_EQ(write_error(store), std::nullopt);
   EXPECT_GT(size_of(path_ + "-wal.replaced"), 0);
   EXPECT_EQ(RawSqlite(path_).run("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(SqliteStoreTest, EveryLogThatIsPutAsideIsKept) {
+  fill();
+  SqliteStore store(options());
+  for (const std::string name : {"one.db", "two.db"}) {
+    const std::string other = folder_ / name;
+    fill(other);
+    ASSERT_TRUE(store.update_user("u1", change_of_name("in the log")));
+    RawSqlite(path_).run("DROP TABLE user_key");
+    EXPECT_EQ(read_error(store), ErrorCode::store_not_migrated);
+    EXPECT_EQ(write_error(store), ErrorCode::store_not_migrated);
+    std::filesystem::rename(other, path_);
+    expect_sound(store);
+  }
+  EXPECT_GT(size_of(path_ + "-wal.replaced"), 0);
+  EXPECT_GT(size_of(path_ + "-wal.replaced.2"), 0);
+}
+
+TEST_F(SqliteStoreTest, ALogForWhichTheOldFileHasNoRoomIsKeptUntilThereIsSome) {
+  fill();
+  const std::string other = folder_ / "other.db";
+  fill(other);
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  const off_t log = size_of(path_ + "-wal");
+  std::filesystem::rename(path_, folder_ / "kept.db");
+  std::filesystem::rename(other, path_);
+  {
+    const SizeLimit full(8192);
+    EXPECT_EQ(read_error(store), ErrorCode::store_unavailable);
+    EXPECT_EQ(write_error(store), ErrorCode::store_unavailable);
+  }
+  EXPECT_EQ(size_of(path_ + "-wal"), log);
+  expect_sound(store);
+  EXPECT_EQ(sessions_in(folder_ / "kept.db"), "in-the-log,s1");
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal.replaced"));
+}
+
+TEST_F(SqliteStoreTest, TheEndAfterAReplacementLeavesTheNewFileAloneAndTheOldOneWhole) {
+  fill();
+  const std::string other = other_file();
+  {
+    SqliteStore store(options());
+    ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+    std::filesystem::rename(path_, folder_ / "kept.db");
+    std::filesystem::rename(other, path_);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal"));
+  EXPECT_EQ(sessions_in(path_), "s2");
+  EXPECT_EQ(sessions_in(folder_ / "kept.db"), "in-the-log,s1");
+}
+
+TEST_F(SqliteStoreTest, TheEndAfterTheLogWasRemovedLosesNothing) {
+  fill();
+  {
+    SqliteStore store(options());
+    ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+    for (const std::string suffix : {"-wal", "-shm"}) std::filesystem::remove(path_ + suffix);
+  }
+  EXPECT_EQ(sessions_in(path_), "in-the-log,s1");
+}
+
+// The CLI, the CGI door and a second gateway have not seen that the file was another one.
+TEST_F(SqliteStoreTest, WhoComesAfterAReplacementWaitsUntilTheOldLogIsGone) {
+  for (const bool is_empty : {false, true}) {
+    SCOPED_TRACE(is_empty ? "an empty log" : "a log with rows");
+    std::filesystem::remove(path_);
+    fill();
+    const std::string other = other_file();
+    SqliteStore running(options());
+    ASSERT_TRUE(running.create_session(session("in-the-log"), 0));
+    if (is_empty) RawSqlite(path_).run("PRAGMA wal_checkpoint(TRUNCATE)");
+    const off_t log = size_of(path_ + "-wal");
+    EXPECT_EQ(log == 0, is_empty);
+    std::filesystem::rename(other, path_);
+    const std::string before = content_of(path_);
+    SqliteStore fresh(options());
+    const auto refused = fresh.find_session(auth::SessionId("s2"));
+    ASSERT_EQ(error_of(refused), ErrorCode::store_unavailable);
+    EXPECT_THAT(refused.error().detail, testing::HasSubstr("belongs to another file"));
+    EXPECT_EQ(write_error(fresh), ErrorCode::store_unavailable);
+    EXPECT_EQ(content_of(path_), before);
+    EXPECT_EQ(size_of(path_ + "-wal"), log);
+
+    EXPECT_EQ(is_live(running, "s2"), true);
+    ASSERT_TRUE(fresh.create_session(session("s3"), 0));
+    EXPECT_EQ(is_live(running, "s3"), true);
+    EXPECT_EQ(sessions_in(path_), "s2,s3");
+  }
+}
+
+TEST_F(SqliteStoreTest, TheLogThatACrashLeftBehindIsReadBesideItsOwnFileOnly) {
+  fill();
+  const std::string other = other_file();
+  crash_after([](SqliteStore& store) { return store.create_session(session("in-the-log"), 0).has_value(); });
+  ASSERT_GT(size_of(path_ + "-wal"), 0);
+  std::filesystem::rename(path_, folder_ / "kept.db");
+  std::filesystem::rename(other, path_);
+  {
+    SqliteStore store(options());
+    EXPECT_EQ(read_error(store), ErrorCode::store_unavailable);
+    EXPECT_EQ(write_error(store), ErrorCode::store_unavailable);
+    std::filesystem::rename(path_ + "-wal", folder_ / "kept.db-wal");
+    EXPECT_EQ(is_live(store, "s2"), true);
+    EXPECT_EQ(write_error(store), std::nullopt);
+  }
+  EXPECT_EQ(sessions_in(path_), "s2");
+  EXPECT_EQ(sessions_in(folder_ / "kept.db"), "in-the-log,s1");
+}
+
+TEST_F(SqliteStoreTest, AnEmptyLogThatACrashLeftBehindIsInNobodysWay) {
+  fill();
+  const std::string other = other_file();
+  crash_after([](SqliteStore& store) { return is_live(store) == true; });
+  ASSERT_EQ(size_of(path_ + "-wal"), 0);
+  std::filesystem::rename(other, path_);
+  SqliteStore store(options());
+  EXPECT_EQ(is_live(store, "s2"), true);
+  EXPECT_EQ(write_error(store), std::nullopt);
+}
+
+TEST_F(SqliteStoreTest, AFolderThatIsCopiedWithItsLogIsReadWithItsLog) {
+  fill();
+  SqliteStore store(options());
+  ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+  std::filesystem::create_directory(folder_ / "copy");
+  for (const std::string suffix : {"", "-wal", ".lock"}) {
+    ASSERT_TRUE(std::filesystem::copy_file(path_ + suffix, folder_ / ("copy/gatehouse.db" + suffix)));
+  }
+  SqliteOptions there = options();
+  there.path = folder_ / "copy/gatehouse.db";
+  SqliteStore copy(there);
+  EXPECT_EQ(is_live(copy, "in-the-log"), true);
+  EXPECT_EQ(write_error(copy), std::nullopt);
+}
+
+// The number of a log that is gone may be given to the next one, which a program of others makes.
+TEST_F(SqliteStoreTest, AStoppedStoreClaimsNoLog) {
+  fill();
+  EXPECT_EQ(size_of(path_ + ".lock"), 0);
+  {
+    SqliteStore store(options());
+    expect_sound(store);
+    EXPECT_GT(size_of(path_ + ".lock"), 0);
+  }
+  EXPECT_EQ(size_of(path_ + ".lock"), 0);
+}
+
+// Whoever owns the folder could have root write into, or give away, any file.
+TEST_F(SqliteStoreTest, WhatIsNoLockFileIsLeftAloneAndInNobodysWay) {
+  fill();
+  const std::string precious = folder_ / "precious";
+  std::ofstream(precious) << "precious";
+  const std::vector<std::function<void()>> kinds = {
+      [&] { std::filesystem::create_hard_link(precious, path_ + ".lock"); },
+      [&] { std::filesystem::create_symlink(precious, path_ + ".lock"); },
+      [&] { ASSERT_EQ(::mkfifo((path_ + ".lock").c_str(), 0600), 0); },
+      [&] { std::filesystem::create_directory(path_ + ".lock"); },
+  };
+  for (const auto& put : kinds) {
+    std::filesystem::remove(path_ + ".lock");
+    put();
+    SqliteStore store(options());
+    expect_sound(store);
+    EXPECT_EQ(content_of(precious), "precious");
+  }
+}
+
+TEST_F(SqliteStoreTest, ALinkIsReplacedWhenItsFileIsOrWhenItLeadsElsewhere) {
+  std::filesystem::create_directory(folder_ / "real");
+  const std::string file = folder_ / "real/file.db";
+  fill(file);
+  const std::string second = other_file();
+  std::filesystem::create_symlink("real/file.db", path_);
+  const auto link_to = [&](const std::string& target) {
+    std::filesystem::create_symlink(target, folder_ / "new-link");
+    std::filesystem::rename(folder_ / "new-link", path_);
+  };
+  {
+    SqliteStore store(options());
+    ASSERT_TRUE(store.create_session(session("in-the-log"), 0));
+    ASSERT_GT(size_of(file + "-wal"), 0);
+    std::filesystem::rename(file, folder_ / "kept.db");
+    std::filesystem::rename(second, file);
+    SqliteStore fresh(options());
+    EXPECT_EQ(read_error(fresh), ErrorCode::store_unavailable);
+    EXPECT_EQ(is_live(store, "s1"), false);
+    EXPECT_EQ(is_live(store, "s2"), true);
+    ASSERT_TRUE(store.create_session(session("s3"), 0));
+    EXPECT_EQ(is_live(fresh, "s3"), true);
+
+    link_to(folder_ / "kept.db");
+    EXPECT_EQ(is_live(store, "in-the-log"), true);
+    ASSERT_TRUE(store.create_session(session("s4"), 0));
+    EXPECT_EQ(sessions_in(file), "s2,s3") << "the log of the file that stayed where it was stays beside it";
+    link_to(file);
+    EXPECT_EQ(is_live(store, "s3"), true);
+    EXPECT_EQ(is_live(store, "s4"), false);
+  }
+  EXPECT_EQ(sessions_in(file), "s2,s3");
+  EXPECT_EQ(sessions_in(folder_ / "kept.db"), "in-the-log,s1,s4");
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".lock"));
 }
 
 TEST_F(SqliteStoreTest, AFileThatWasReplacedByRubbishIsUnavailableUntilItIsBack) {
@@ -697,6 +952,15 @@ TEST_F(SqliteStoreAsSomebodyElse, AWritableFileInAReadOnlyFolderCanBeRead) {
   EXPECT_EQ(write_error(store), ErrorCode::store_read_only);
 }
 
+TEST_F(SqliteStoreAsSomebodyElse, ALockFileThatCannotBeOpenedIsInNobodysWay) {
+  fill();
+  allow(0777, 0666);
+  ASSERT_EQ(::chmod((path_ + ".lock").c_str(), 0), 0);
+  const AsSomebodyElse somebody;
+  SqliteStore store(options());
+  expect_sound(store);
+}
+
 TEST_F(SqliteStoreAsSomebodyElse, AnUnreadableFileIsUnavailable) {
   fill();
   allow(0755, 0000);
@@ -721,27 +985,6 @@ TEST_F(SqliteStoreAsSomebodyElse, AFileCannotBeMadeInAReadOnlyFolder) {
   SqliteStore store(options());
   EXPECT_EQ(error_of(store.migrate()), ErrorCode::store_read_only);
 }
-
-/// No file may grow beyond `size`: what a full disk looks like to a process.
-class SizeLimit {
- public:
-  explicit SizeLimit(rlim_t size) {
-    ::getrlimit(RLIMIT_FSIZE, &was_);
-    const rlimit limit{size, was_.rlim_max};
-    previous_ = std::signal(SIGXFSZ, SIG_IGN);
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~SizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &was_);
-    if (std::signal(SIGXFSZ, previous_) == SIG_ERR) std::abort();
-  }
-  SizeLimit(const SizeLimit&) = delete;
-  SizeLimit& operator=(const SizeLimit&) = delete;
-
- private:
-  rlimit was_{};
-  void (*previous_)(int) = nullptr;
-};
 
 TEST_F(SqliteStoreTest, AFullDiskStopsWritesNotReads) {
   fill();
