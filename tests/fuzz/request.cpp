@@ -146,20 +146,18 @@ void check_same_path(const Environment& environment, const http::Request& reques
   require(whole && again->path == *whole, "and the same path");
 }
 
-auth::SessionUser signed_in_user() {
-  const auto token = auth::SessionToken::parse(std::string(auth::kTokenLength, 'a'), auth::TokenAlphabet::base36);
-  require(token.has_value(), "40 letters are a token");
-  const auth::SessionRow row{token->id(auth::TokenStorage::sha256), "u1", {}, {}, {}, "f", std::nullopt, {}, "", ""};
-  auth::SessionUser person{auth::Session{*token, row, auth::SessionState::active, false}, {}};
-  person.user.id = "u1";
-  person.user.username = kUser;
-  person.user.roles = {"reader"};
+auth::User signed_in_user() {
+  auth::User person;
+  person.id = "u1";
+  person.username = kUser;
+  person.roles = {"reader"};
   return person;
 }
 
 cgi::Identity identity_of(bool is_signed_in) {
-  static const auth::SessionUser person = signed_in_user();
-  const auto identity = gateway::make_identity(kIdentity, is_signed_in ? &person : nullptr);
+  static const auth::User person = signed_in_user();
+  const auto* who = is_signed_in ? &person : nullptr;
+  const auto identity = gateway::make_identity(kIdentity, who, auth::SessionState::active);
   require(identity.has_value(), "an identity without control bytes is one");
   return *identity;
 }
