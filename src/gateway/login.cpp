@@ -161,7 +161,7 @@ net::Task<> welcome(World& world, Scope& scope, net::Exchange& exchange, const C
                    {"address", scope.request.remote_addr}});
   std::string target = http::safe_return_path(credentials.rd, scope.settings->login.allowed_return_hosts);
   if (target.starts_with('/')) target = scope.as_reached(std::move(target));
-  http::Response response = redirect_reply(scope.request, std::move(target));
+  http::Response response = redirect_reply(scope.request, target);
   std::vector<std::string> cookies{auth::remove_cookie(login_cookie(scope))};
   co_await reply(scope, exchange, std::move(response), std::move(cookies));
 }

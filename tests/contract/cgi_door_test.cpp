@@ -85,14 +85,16 @@ Task<> answer_with(Door& door, std::string body) {
 
 // A door between two pipes, and a reactor that turns until the handler of the request has ended.
 class CgiDoor : public ::testing::Test {
+ public:
+  CgiDoor(const CgiDoor&) = delete;
+  CgiDoor& operator=(const CgiDoor&) = delete;
+
  protected:
   CgiDoor() { std::ignore = std::signal(SIGPIPE, SIG_IGN); }
   ~CgiDoor() override {
     close_input();
     if (output.read >= 0) ::close(output.read);
   }
-  CgiDoor(const CgiDoor&) = delete;
-  CgiDoor& operator=(const CgiDoor&) = delete;
 
   void close_input() {
     if (input.write >= 0) ::close(std::exchange(input.write, -1));

@@ -3,16 +3,17 @@
 #include "store/sqlite/lock_file.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
-#include <cinttypes>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
+#include <sstream>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -60,11 +61,7 @@ struct flock at(ino_t file, int type) {
 
 // Of one length, so that one written over another leaves nothing of it.
 std::string line_of(const LogRecord& record) {
-  std::array<char, 64> line{};
-  const int size =
-      std::snprintf(line.data(), line.size(), "log %020" PRIu64 " of %020" PRIu64 "\n",  // NOLINT(*-vararg)
-                    std::uint64_t{record.log}, std::uint64_t{record.file});
-  return {line.data(), static_cast<std::size_t>(size)};
+  return fmt::format("log {:020} of {:020}\n", record.log, record.file);
 }
 
 }  // namespace
@@ -101,13 +98,15 @@ void LockFile::unlock() const {
 std::optional<LogRecord> LockFile::record() const {
   std::array<char, 64> line{};
   const ssize_t size = descriptor_ < 0 ? -1 : ::pread(descriptor_, line.data(), line.size() - 1, 0);
+  if (size <= 0) return std::nullopt;
+  const std::string text(line.data(), static_cast<std::size_t>(size));
+  std::istringstream words(text);
+  std::string word;
   std::uint64_t log = 0;
   std::uint64_t file = 0;
-  if (size <= 0 || std::sscanf(line.data(), "log %" SCNu64 " of %" SCNu64, &log, &file) != 2) {  // NOLINT(*-vararg)
-    return std::nullopt;
-  }
+  words >> word >> log >> word >> file;
   const LogRecord found{static_cast<ino_t>(log), static_cast<ino_t>(file)};
-  if (line_of(found) != std::string_view(line.data(), static_cast<std::size_t>(size))) return std::nullopt;
+  if (line_of(found) != text) return std::nullopt;
   return found;
 }
 
