@@ -89,7 +89,7 @@ TEST(Check, AskedAboutItselfOrBelowThePrefixItRefuses) {
   for (const char* path : {"/auth/check", "/auth/check/", "/auth", "/auth/nothing", "/auth/check/x"}) {
     EXPECT_EQ(site.serve(check(site, path)).head.status, 403) << path;
   }
-  http::Request direct = site.request("GET", "/auth/check");
+  const http::Request direct = site.request("GET", "/auth/check");
   EXPECT_EQ(site.serve(direct).head.status, 403);
 }
 

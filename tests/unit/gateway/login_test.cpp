@@ -93,7 +93,7 @@ TEST(Login, OverPlainHttpTheFormSaysThatItNeedsHttps) {
 TEST(Login, AnotherBrowsersCsrfValueIsNoGood) {
   Site site;
   Form mine(site);
-  Form theirs(site);
+  const Form theirs(site);
   mine.csrf = theirs.csrf;
   EXPECT_EQ(site.serve(mine.filled("alice", "correct+horse+battery")).head.status, 403);
   mine.cookie.clear();
@@ -147,7 +147,7 @@ TEST(Login, AStoreFailureIs503AndNoCookieMoves) {
     Site site;
     site.sign_in();
     Form form(site);
-    http::Request request = form.filled("alice", "correct+horse+battery");
+    const http::Request request = form.filled("alice", "correct+horse+battery");
     site.store.failures[call] = auth::ErrorCode::store_read_only;
     const FakeExchange answer = site.serve(request);
     EXPECT_EQ(answer.head.status, 503) << call;
