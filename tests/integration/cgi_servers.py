@@ -13,6 +13,7 @@ from harness import (
     BINARY,
     LONG,
     TREE,
+    accepts,
     Gatehouse,
     Nginx,
     clean_environment,
@@ -150,7 +151,7 @@ class NginxFcgiwrap:
                 start_new_session=True,
                 preexec_fn=self._become_user,
             )
-        wait_until(self.socket.exists, "spawn-fcgi has made the socket")
+        wait_until(lambda: accepts(self.socket), "spawn-fcgi listens")
         self.nginx.start()
         return self
 

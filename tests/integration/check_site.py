@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from cgi_servers import USER, stop_process
-from harness import Gatehouse, Nginx, clean_environment, die_with_the_test, wait_until
+from harness import Gatehouse, Nginx, accepts, clean_environment, die_with_the_test, wait_until
 from visitor import PASSWORD, Visitor
 
 PHP_FPM = next(iter(sorted(pathlib.Path("/usr/sbin").glob("php-fpm*"))), None)
@@ -50,7 +50,7 @@ class PhpFpm:
             start_new_session=True,
             preexec_fn=die_with_the_test,
         )
-        wait_until(lambda: self.socket.exists(), "php-fpm has made its socket")
+        wait_until(lambda: accepts(self.socket), "php-fpm listens")
         return self
 
     def log(self):

@@ -50,6 +50,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def accepts(path):
+    """True if somebody listens on the unix socket: its path is there before that."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False
+
+
 def is_alive(pid):
     """True if the process is there and is no zombie."""
     try:

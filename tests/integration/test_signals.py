@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from fastcgi import FastCgi, get
-from harness import BINARY, clean_environment, die_with_the_test, listening, wait_until
+from harness import BINARY, accepts, clean_environment, die_with_the_test, listening, wait_until
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_spawn_fcgi_runs_it(ready):
             cwd="/",
             env=clean_environment(GATEHOUSE_CONFIG=str(ready.config_file)),
         )
-    wait_until(path.exists, "spawn-fcgi has made the socket")
+    wait_until(lambda: accepts(path), "spawn-fcgi listens")
     assert status(path) == 200
     ready.stop()
 
