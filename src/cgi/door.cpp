@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
-#include <ranges>
 #include <vector>
 
 #include "http/cgi_head.hpp"
@@ -29,19 +28,12 @@ using net::Task;
 constexpr std::size_t kPieceSize = 65'536;
 // How much of the body lies here before its reader asks for it; more only while the answer waits to be taken.
 constexpr std::size_t kWindow = 4 * kPieceSize;
-// How long an unread body may stand still before it is given up.
+// How long an unread body may stand still, and how much of it is taken, before it is given up: as in the FastCGI door.
 constexpr std::chrono::seconds kDrainStall{10};
+constexpr std::uint64_t kDrainBytes = std::uint64_t{64} * 1024 * 1024;
 
 http::ResponseHead bare_head(int status) {
   return {.status = status, .reason = {}, .headers = {}};
-}
-
-// The last one counts, as everywhere.
-std::string_view last_value(const Variables& variables, std::string_view name) {
-  for (const auto& [key, value] : variables | std::views::reverse) {
-    if (key == name) return value;
-  }
-  return {};
 }
 
 }  // namespace
@@ -220,14 +212,16 @@ Task<bool> Door::finish() {
   is_dropping_ = true;
   start_taking_in();
   room_.cancel();
-  for (std::uint64_t before = UINT64_MAX; !has_ended_ && left_ < before;) {
-    before = left_;
+  const std::uint64_t enough = left_ - std::min(left_, kDrainBytes);
+  for (bool is_moving = true; is_moving && !has_ended_ && left_ > enough;) {
+    const std::uint64_t before = left_;
     const Deadline stalled = net::after(kDrainStall);
     boost::system::error_code ignored;
     while (!has_ended_ && left_ == before && std::chrono::steady_clock::now() < stalled) {
       reader_.expires_at(stalled);
       co_await reader_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
+    is_moving = left_ < before;
   }
   co_return true;
 }

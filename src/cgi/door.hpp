@@ -45,8 +45,9 @@ class Door final : public net::Exchange {
 
   /// The server has told the process to end, or nobody reads the answer any more.
   void visitor_left();
-  /// Ends the answer once the handler has returned. What is left of the body is read and dropped as long as it moves:
-  /// a server that cannot get rid of it would not show the answer. Returns true if a whole answer was written.
+  /// Ends the answer once the handler has returned. What is left of the body is read and dropped as long as it moves,
+  /// 64 MiB of it at most: a server that cannot get rid of it would not show the answer. Returns true if a whole answer
+  /// was written.
   [[nodiscard]] net::Task<bool> finish();
 
  private:

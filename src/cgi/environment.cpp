@@ -245,16 +245,11 @@ std::expected<void, std::string> read_body_description(const MetaVariables& vari
   return {};
 }
 
-// Of the variables as they came: the last one counts.
-std::string_view raw_value(const Variables& variables, std::string_view name) {
-  const auto last = std::ranges::find(variables | std::views::reverse, name, &Variables::value_type::first);
-  return last == variables.rend() ? std::string_view() : std::string_view(last->second);
-}
-
 // The web server asks about another page, which GATEHOUSE_PATH and GATEHOUSE_METHOD describe.
 bool is_check(const Variables& variables, const ReadOptions& options) {
-  return !options.check_path.empty() && (raw_value(variables, "SCRIPT_NAME") == options.check_path ||
-                                         raw_value(variables, "REQUEST_URI") == options.check_path);
+  const auto uri = http::split_target(last_value(variables, "REQUEST_URI")).path;
+  return !options.check_path.empty() &&
+         (last_value(variables, "SCRIPT_NAME") == options.check_path || uri == options.check_path);
 }
 
 // The web server hands its own variables on, and those of headers with a name like "Remote.User" with them, which PHP
@@ -424,6 +419,11 @@ void add_identity(const Identity& identity, Environment& environment) {
 }
 
 }  // namespace
+
+std::string_view last_value(const Variables& variables, std::string_view name) {
+  const auto last = std::ranges::find(variables | std::views::reverse, name, &Variables::value_type::first);
+  return last == variables.rend() ? std::string_view() : std::string_view(last->second);
+}
 
 std::expected<http::Request, Malformed> read_request(const Variables& variables, const ReadOptions& options) {
   auto request = read(variables, options);

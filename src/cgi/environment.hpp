@@ -15,6 +15,9 @@ namespace gatehouse::cgi {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
+/// Returns the last value of that name, as php-fpm reads it; empty if there is none.
+[[nodiscard]] std::string_view last_value(const Variables& variables, std::string_view name);
+
 /// A request that cannot be read without guessing. Answered 400 (403 in the check and authorizer doors).
 struct Malformed {
   std::string request_id;

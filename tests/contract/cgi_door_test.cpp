@@ -250,6 +250,26 @@ TEST_F(CgiDoor, ABodyThatNobodyReadsIsTakenAwaySoThatTheAnswerIsSeen) {
   EXPECT_EQ(got, "Status: 200 OK\r\n\r\ndone");
 }
 
+TEST_F(CgiDoor, AnEndlessBodyThatNobodyReadsIsGivenUp) {
+  std::thread server;
+  std::uint64_t written = 0;
+  bool is_whole = false;
+  {
+    Door door(context.get_executor(), input.read, output.write, kToTheEnd);
+    server = std::thread([fd = input.write, &written] {
+      const std::string piece(65'536, 'b');
+      for (ssize_t count = 1; count > 0; written += static_cast<std::uint64_t>(std::max<ssize_t>(count, 0))) {
+        count = ::write(fd, piece.data(), piece.size());
+      }
+    });
+    run(only_answer(door, is_whole));
+  }
+  server.join();
+  EXPECT_TRUE(is_whole);
+  EXPECT_GE(written, 64U * 1024 * 1024);
+  EXPECT_EQ(read_all(output.read), "Status: 200 OK\r\n\r\ndone");
+}
+
 Task<> wait_for_end(Door& door, std::string& body, bool& has_notice) {
   door.on_abort([&has_notice] { has_notice = true; });
   body = co_await whole_body(door);

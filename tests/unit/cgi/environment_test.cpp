@@ -326,6 +326,13 @@ TEST(ReadCheck, WhatIsMalformedIs403) {
   EXPECT_EQ(read_request(with({{"HTTP_X", "a\nb"}}), {.request_id = "id"}).error().status, 400);
 }
 
+TEST(ReadCheck, WhoeverAsksItByItsUriIsOneToo) {
+  for (const char* uri : {"/auth/check", "/auth/check?x=1"}) {
+    const Variables variables{{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", uri}, {"HTTP_X", "a\nb"}};
+    EXPECT_EQ(read_request(variables, {.request_id = "id", .check_path = "/auth/check"}).error().status, 403) << uri;
+  }
+}
+
 TEST(ReadCheck, AHeaderThatIsAnotherOneInSomeLanguageIsRefused) {
   for (const std::string& name :
        {"HTTP_REMOTE.USER"s, "HTTP_REMOTE USER"s, "HTTP_REMOTE[USER"s, "HTTP_remote_user"s, "HTTP_REMOTE_USER\0x"s}) {
