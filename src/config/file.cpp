@@ -51,8 +51,7 @@ std::expected<std::string, std::string> read_all(int fd, std::size_t most_bytes)
 
 std::expected<FileText, std::string> read_file(const std::string& file, std::size_t most_bytes) {
   constexpr mode_t kPermissions = 07777;
-  const Descriptor descriptor(
-      ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));  // NOLINT(cppcoreguidelines-pro-type-vararg)
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (descriptor.get() < 0) return cannot_read(errno);
   struct stat status{};
   if (::fstat(descriptor.get(), &status) != 0) return cannot_read(errno);

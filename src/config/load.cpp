@@ -89,7 +89,7 @@ std::expected<Loaded, std::vector<Problem>> load_text(const std::string& text, c
 std::string default_file(const std::string& argument) {
   if (!argument.empty()) return argument;
   // Read at the start, before there are threads.
-  const char* const file = std::getenv("GATEHOUSE_CONFIG");  // NOLINT(concurrency-mt-unsafe)
+  const char* const file = std::getenv("GATEHOUSE_CONFIG");
   return file != nullptr && *file != '\0' ? file : "/etc/gatehouse/gatehouse.yaml";
 }
 

@@ -13,7 +13,7 @@ namespace gatehouse::config {
 
 std::string locate_secret(const std::string& value, const std::string& absolute) {
   // Read while the configuration is: nothing of ours changes the environment then.
-  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe)
+  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr || *folder == '\0' || value.empty() || value.contains('/')) return absolute;
   const std::filesystem::path credential = std::filesystem::path(folder) / value;
   std::error_code ignored;

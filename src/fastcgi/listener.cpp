@@ -211,14 +211,12 @@ int integer_option(int fd, int option) {
 }
 
 // Called before there are threads, as take_systemd_sockets says.
-// NOLINTBEGIN(concurrency-mt-unsafe)
 std::string take_variable(const char* name) {
   const char* const value = std::getenv(name);
   std::string text = value == nullptr ? "" : value;
   ::unsetenv(name);
   return text;
 }
-// NOLINTEND(concurrency-mt-unsafe)
 
 // The next of several names between colons; "" when there are no more.
 std::string next_name(std::string_view& names) {

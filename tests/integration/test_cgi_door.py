@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 
@@ -323,6 +324,26 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_be_silent(gatehouse):
         assert run_as_cgi(gatehouse, stdin=subprocess.DEVNULL, stderr=full)[0] == 401
         gatehouse.config_file.write_text("nonsense: 1")
         assert run_as_cgi(gatehouse, stdin=subprocess.DEVNULL, stderr=full)[0] == 500
+
+
+def ignore_ended_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def test_a_server_that_ignores_its_ended_children_does_not_make_us_blind_for_ours(gatehouse):
+    gatehouse.run("db", "migrate", check=0)
+    log = gatehouse.folder / "stderr"
+    with open(log, "wb") as stderr:
+        answer = run_as_cgi(
+            gatehouse, "/open/greet", stdin=subprocess.DEVNULL, stderr=stderr, preexec_fn=ignore_ended_children
+        )
+    assert answer[0] == 404, "there is no such script below open/"
+    gatehouse.config["routes"].insert(0, {"path": "/greet", "access": "public", "downstream": "scripts"})
+    gatehouse.write_config()
+    with open(log, "wb") as stderr:
+        answer = run_as_cgi(gatehouse, stdin=subprocess.DEVNULL, stderr=stderr, preexec_fn=ignore_ended_children)
+    assert answer[0] == 200
+    assert "script_exit" not in log.read_text()
 
 
 def test_without_a_standard_input_it_answers_all_the_same(gatehouse):

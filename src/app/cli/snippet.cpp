@@ -43,6 +43,20 @@ std::string set_from_answer(const config::Config& config) {
   return lines;
 }
 
+// What every location of ours is told of the connection, and what no visitor may say.
+constexpr std::string_view kConnection =
+    R"(    fastcgi_param  GATEWAY_INTERFACE  CGI/1.1;
+    fastcgi_param  SERVER_PROTOCOL    $server_protocol;
+    fastcgi_param  SERVER_NAME        $server_name;
+    fastcgi_param  SERVER_PORT        $server_port;
+    fastcgi_param  REMOTE_ADDR        $remote_addr;
+    fastcgi_param  REQUEST_SCHEME     $scheme;
+    fastcgi_param  HTTPS              $https if_not_empty;
+    fastcgi_param  HTTP_HOST          $http_host;
+    fastcgi_param  HTTP_PROXY         "";
+    fastcgi_param  HTTP_AUTHORIZATION "";
+)";
+
 constexpr std::string_view kServerPart =
     R"(# Made by `gatehouse snippet nginx` from {file}; make it again when that file's `listen`,
 # `identity` or `endpoints` change. Include it once in the server block:
@@ -76,13 +90,12 @@ error_page 500 502 504 = @gatehouse_down;
 location = {prefix}/check {{
     internal;
     auth_request off;
-    fastcgi_pass {address};
+    fastcgi_pass "{address}";
     fastcgi_connect_timeout 1s;
     fastcgi_send_timeout 3s;
     fastcgi_read_timeout 3s;
     # The subrequest has no body, whatever the visitor's length says.
     fastcgi_pass_request_body off;
-    fastcgi_param  GATEWAY_INTERFACE  CGI/1.1;
     fastcgi_param  SCRIPT_NAME        {prefix}/check;
     fastcgi_param  REQUEST_METHOD     GET;
     fastcgi_param  REQUEST_URI        $request_uri;
@@ -91,16 +104,7 @@ location = {prefix}/check {{
     fastcgi_param  GATEHOUSE_PATH     $gatehouse_path;
     fastcgi_param  GATEHOUSE_METHOD   $request_method;
     fastcgi_param  GATEHOUSE_COOKIES  1;
-    fastcgi_param  SERVER_PROTOCOL    $server_protocol;
-    fastcgi_param  SERVER_NAME        $server_name;
-    fastcgi_param  SERVER_PORT        $server_port;
-    fastcgi_param  REMOTE_ADDR        $remote_addr;
-    fastcgi_param  REQUEST_SCHEME     $scheme;
-    fastcgi_param  HTTPS              $https if_not_empty;
-    fastcgi_param  HTTP_HOST          $http_host;
-    fastcgi_param  HTTP_PROXY         "";
-    fastcgi_param  HTTP_AUTHORIZATION "";
-}}
+{connection}}}
 
 # Login, logout and what else Gatehouse shows by itself.
 location ^~ {prefix}/ {{
@@ -108,47 +112,27 @@ location ^~ {prefix}/ {{
     # Of its own, so that the check's cookie is not added to what Gatehouse sends itself.
     add_header Vary Cookie always;
     error_page 500 502 504 = @gatehouse_down;
-    fastcgi_pass {address};
-    fastcgi_param  GATEWAY_INTERFACE  CGI/1.1;
-    fastcgi_param  SERVER_PROTOCOL    $server_protocol;
-    fastcgi_param  SERVER_NAME        $server_name;
-    fastcgi_param  SERVER_PORT        $server_port;
-    fastcgi_param  REMOTE_ADDR        $remote_addr;
-    fastcgi_param  REQUEST_SCHEME     $scheme;
-    fastcgi_param  HTTPS              $https if_not_empty;
+    fastcgi_pass "{address}";
     fastcgi_param  REQUEST_METHOD     $request_method;
     fastcgi_param  REQUEST_URI        $request_uri;
     fastcgi_param  QUERY_STRING       $query_string;
     fastcgi_param  CONTENT_TYPE       $content_type;
     fastcgi_param  CONTENT_LENGTH     $content_length;
-    fastcgi_param  HTTP_HOST          $http_host;
-    fastcgi_param  HTTP_PROXY         "";
-    fastcgi_param  HTTP_AUTHORIZATION "";
-}}
+{connection}}}
 
 # Who has no session sees the login form in the place of the page, and comes back to it; a program gets 401.
 location @gatehouse_login {{
     auth_request off;
     add_header Vary Cookie always;
     error_page 500 502 504 = @gatehouse_down;
-    fastcgi_pass {address};
+    fastcgi_pass "{address}";
     fastcgi_pass_request_body off;
-    fastcgi_param  GATEWAY_INTERFACE  CGI/1.1;
     fastcgi_param  SCRIPT_NAME        {prefix}/login;
     fastcgi_param  REQUEST_METHOD     GET;
     fastcgi_param  REQUEST_URI        $request_uri;
     fastcgi_param  QUERY_STRING       $query_string;
     fastcgi_param  CONTENT_LENGTH     "";
-    fastcgi_param  SERVER_PROTOCOL    $server_protocol;
-    fastcgi_param  SERVER_NAME        $server_name;
-    fastcgi_param  SERVER_PORT        $server_port;
-    fastcgi_param  REMOTE_ADDR        $remote_addr;
-    fastcgi_param  REQUEST_SCHEME     $scheme;
-    fastcgi_param  HTTPS              $https if_not_empty;
-    fastcgi_param  HTTP_HOST          $http_host;
-    fastcgi_param  HTTP_PROXY         "";
-    fastcgi_param  HTTP_AUTHORIZATION "";
-}}
+{connection}}}
 
 location @gatehouse_down {{
     auth_request off;
@@ -201,7 +185,8 @@ std::expected<std::string, std::string> nginx_server_part(const config::Config& 
   auto address = fastcgi_address(config);
   if (!address) return address;
   return fmt::format(kServerPart, fmt::arg("file", config.file), fmt::arg("prefix", config.endpoints.prefix),
-                     fmt::arg("address", *address), fmt::arg("sets", set_from_answer(config)));
+                     fmt::arg("address", *address), fmt::arg("connection", kConnection),
+                     fmt::arg("sets", set_from_answer(config)));
 }
 
 std::string nginx_application_part(const config::Config& config) {

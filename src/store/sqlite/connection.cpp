@@ -40,7 +40,7 @@ int count_wal_pages(void* pages, sqlite3* /*database*/, const char* /*schema*/, 
 }
 
 void set(sqlite3* database, int option, int value) {
-  sqlite3_db_config(database, option, value, static_cast<int*>(nullptr));  // NOLINT(*-vararg)
+  sqlite3_db_config(database, option, value, static_cast<int*>(nullptr));
 }
 
 int bind(sqlite3_stmt* statement, int index, const Value& value) {

@@ -70,10 +70,9 @@ bool is_readable(const std::string& path) {
 
 }  // namespace
 
-// ── a pin
-// ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ---- A pin ----
 
-Pin::Pin(const std::string& path) : descriptor_(::open(path.c_str(), O_PATH | O_CLOEXEC)) {  // NOLINT(*-vararg)
+Pin::Pin(const std::string& path) : descriptor_(::open(path.c_str(), O_PATH | O_CLOEXEC)) {
   struct stat file{};
   if (descriptor_ >= 0 && ::fstat(descriptor_, &file) == 0) identity_ = FileIdentity{file.st_dev, file.st_ino};
 }
@@ -90,8 +89,7 @@ Pin& Pin::operator=(Pin&& other) noexcept {
   return *this;
 }
 
-// ── a lease
-// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ---- A lease ----
 
 Lease::Lease(Connections& owner, Access access, std::unique_ptr<Connection> connection, FileState file)
     : owner_(&owner), access_(access), connection_(std::move(connection)), file_(std::move(file)) {}
@@ -112,8 +110,7 @@ bool Lease::was_undisturbed() const {
   return now && is_same(*now, file_) && !has_log(file_.path);
 }
 
-// ── the file
-// ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ---- The file ----
 
 Connections::Connections(std::string path, std::chrono::milliseconds busy_timeout, std::size_t max_readers)
     : path_(std::move(path)), busy_timeout_(busy_timeout), max_readers_(std::max<std::size_t>(1, max_readers)) {}
@@ -192,8 +189,7 @@ Result<void> Connections::leave_place(std::chrono::milliseconds patience) {
   return {};
 }
 
-// ── lending
-// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ---- Lending ----
 
 bool Connections::has_turn(Access access) const {
   return access == Access::write ? !writer_is_out_ : readers_out_ < max_readers_;

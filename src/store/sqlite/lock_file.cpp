@@ -25,8 +25,8 @@ constexpr int kTries = 20;
 constexpr auto kPause = std::chrono::milliseconds(5);
 
 int open_file(const std::string& name, int flags) {
-  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;         // a pipe would keep us waiting
-  const int descriptor = ::open(name.c_str(), flags | kFlags, 0600);  // NOLINT(*-vararg)
+  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // a pipe would keep us waiting
+  const int descriptor = ::open(name.c_str(), flags | kFlags, 0600);
   struct stat file{};
   if (descriptor < 0 || (::fstat(descriptor, &file) == 0 && S_ISREG(file.st_mode) && file.st_nlink == 1)) {
     return descriptor;
@@ -124,12 +124,12 @@ void LockFile::clear() const {
 
 void LockFile::mark(ino_t file) const {
   struct flock one = at(file, F_RDLCK);
-  if (descriptor_ >= 0) ::fcntl(descriptor_, F_OFD_SETLK, &one);  // NOLINT(*-vararg)
+  if (descriptor_ >= 0) ::fcntl(descriptor_, F_OFD_SETLK, &one);
 }
 
 bool LockFile::is_marked(ino_t file) const {
   struct flock one = at(file, F_WRLCK);
-  return descriptor_ >= 0 && ::fcntl(descriptor_, F_OFD_GETLK, &one) == 0 && one.l_type != F_UNLCK;  // NOLINT(*-vararg)
+  return descriptor_ >= 0 && ::fcntl(descriptor_, F_OFD_GETLK, &one) == 0 && one.l_type != F_UNLCK;
 }
 
 }  // namespace gatehouse::store::sqlite

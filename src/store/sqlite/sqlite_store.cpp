@@ -102,7 +102,7 @@ Result<std::size_t> end_sessions(Connection& database, const std::string& rotate
 
 /// Creates an empty file that only its owner can read, or leaves the one that is there alone.
 Result<void> create_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);  // NOLINT(*-vararg)
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (descriptor < 0 && errno == EEXIST) return {};
   if (descriptor < 0) {
     const int error = errno;
