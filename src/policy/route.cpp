@@ -58,6 +58,31 @@ bool accepts_host(const Route& route, std::string_view host) {
       route.hosts, [host](std::string_view own) { return http::equals_ignoring_case(without_root_dot(own), host); });
 }
 
+// Returns the first route, nullptr if none, and nullopt where that cannot be told: one of them may be the first, and to
+// pass over it would be a guess, and a way around it.
+std::optional<const Route*> find(std::span<const Route> routes, const http::Path& path, std::string_view host,
+                                 std::string_view method) {
+  const auto name = http::host_without_port(host);
+  // The front server has chosen by this Host and read it somehow ("admin.example.org:x").
+  const bool is_unreadable = name.empty() && !host.empty();
+  for (const auto& route : routes) {
+    const bool is_undecided = method.empty() && !route.methods.empty();
+    if (!is_undecided && !accepts_method(route, method)) continue;
+    if (!route.path.matches(path)) continue;
+    if (!route.hosts.empty() && is_unreadable) return std::nullopt;
+    if (!route.hosts.empty() && !accepts_host(route, without_root_dot(name))) continue;
+    if (is_undecided) return std::nullopt;
+    return &route;
+  }
+  return nullptr;
+}
+
+// Binds a script where it cannot be told which route does: lets nobody in.
+const Route& nobodys() {
+  static const Route route;
+  return route;
+}
+
 }  // namespace
 
 std::expected<PathPattern, std::string> PathPattern::parse(std::string_view text) {
@@ -120,23 +145,13 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
 
 const Route* match(std::span<const Route> routes, const http::Path& path, std::string_view host,
                    std::string_view method) {
-  const auto name = http::host_without_port(host);
-  const bool is_unreadable = name.empty() && !host.empty();
-  for (const auto& route : routes) {
-    if (!accepts_method(route, method) || !route.path.matches(path)) continue;
-    if (route.hosts.empty()) return &route;
-    // The front server has chosen by this Host and read it somehow ("admin.example.org:x"); to pass over the route
-    // for that host would be a guess, and a way around it.
-    if (is_unreadable) return nullptr;
-    if (accepts_host(route, without_root_dot(name))) return &route;
-  }
-  return nullptr;
+  return find(routes, path, host, method).value_or(nullptr);
 }
 
 const Route* match_script(std::span<const Route> routes, const Route& decided, const http::Path& script,
                           std::string_view host, std::string_view method) {
   const auto before = static_cast<std::size_t>(&decided - routes.data());
-  return match(routes.first(before), script, host, method);
+  return find(routes.first(before), script, host, method).value_or(&nobodys());
 }
 
 }  // namespace gatehouse::policy

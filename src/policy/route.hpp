@@ -54,13 +54,15 @@ struct Route {
 
 /// Returns the first route for the path, host (as sent: case, port and the dot of the root do not matter) and method;
 /// nullptr if none. A Host that cannot be read does not pass over a route with `hosts` that path and method meet: the
-/// answer is nullptr then. An absent one meets only routes without `hosts`.
+/// answer is nullptr then. An absent one meets only routes without `hosts`. Nor does an empty method, which the front
+/// server did not tell, pass over a route with `methods` that path and host meet: nullptr too.
 [[nodiscard]] const Route* match(std::span<const Route> routes, const http::Path& path, std::string_view host,
                                  std::string_view method);
 
 /// Returns the route that binds a script besides `decided`, the route of the whole path: the first for the script's own
 /// path, if it stands before `decided`. Without this, a rule for /admin.cgi would not hold for /admin.cgi/x, which runs
-/// the same script. nullptr if there is none.
+/// the same script. nullptr if there is none; where match() would rather answer nullptr than pass over a route, a route
+/// that denies everybody, which is not one of `routes`.
 [[nodiscard]] const Route* match_script(std::span<const Route> routes, const Route& decided, const http::Path& script,
                                         std::string_view host, std::string_view method);
 

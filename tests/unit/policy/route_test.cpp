@@ -189,5 +189,44 @@ TEST(Match, AnUnreadableHostNeverPassesOverARouteWithHosts) {
   }
 }
 
+// A front server that does not tell the method: passing over the route for it would open the one below.
+TEST(Match, AnUnknownMethodNeverPassesOverARouteWithMethods) {
+  const std::vector<Route> routes{route("/free"), route("/a/**", {"admin.example.org"}, {"GET"}),
+                                  route("/a/**", {}, {"POST"}), route("/**")};
+  EXPECT_EQ(match(routes, path("/free"), "", ""), routes.data());
+  EXPECT_EQ(match(routes, path("/b"), "admin.example.org", ""), &routes[3]);
+  EXPECT_EQ(match(routes, path("/a/b"), "admin.example.org", ""), nullptr);
+  EXPECT_EQ(match(routes, path("/a/b"), "admin.example.org:x", ""), nullptr);
+  EXPECT_EQ(match(routes, path("/a/b"), "www.example.org", ""), nullptr);
+  EXPECT_EQ(match(routes, path("/a/b"), "www.example.org", "PUT"), &routes[3]);
+}
+
+TEST(Match, AnUnknownMethodPassesOverARouteOfAnotherHost) {
+  const std::vector<Route> routes{route("/**", {"admin.example.org"}, {"GET"}), route("/**")};
+  EXPECT_EQ(match(routes, path("/"), "www.example.org", ""), &routes[1]);
+  EXPECT_EQ(match(routes, path("/"), "", ""), &routes[1]);
+}
+
+TEST(MatchScript, TheFirstBeforeTheDecidedRouteBinds) {
+  const std::vector<Route> routes{route("/b.cgi"), route("/a.cgi"), route("/a.cgi/**"), route("/a.cgi")};
+  EXPECT_EQ(match_script(routes, routes[2], path("/a.cgi"), "", "GET"), &routes[1]);
+  EXPECT_EQ(match_script(routes, routes[1], path("/a.cgi"), "", "GET"), nullptr);
+}
+
+void expect_nobodys(const Route* route) {
+  ASSERT_NE(route, nullptr);
+  EXPECT_EQ(route->access, Access::deny);
+}
+
+// Returned as "none binds it", an unreadable Host or an unknown method let /a.cgi/x through and with it the script.
+TEST(MatchScript, WhatCannotBeToldLetsNobodyIn) {
+  std::vector<Route> routes{route("/a.cgi", {"admin.example.org"}, {}), route("/c.cgi", {}, {"POST"}), route("/**")};
+  for (Route& each : routes) each.access = Access::public_;
+  expect_nobodys(match_script(routes, routes[2], path("/a.cgi"), "admin.example.org:x", "GET"));
+  expect_nobodys(match_script(routes, routes[2], path("/c.cgi"), "", ""));
+  EXPECT_EQ(match_script(routes, routes[2], path("/c.cgi"), "", "GET"), nullptr);
+  EXPECT_EQ(match_script(routes, routes[2], path("/b.cgi"), "admin.example.org:x", ""), nullptr);
+}
+
 }  // namespace
 }  // namespace gatehouse::policy
