@@ -15,8 +15,8 @@
 #include "app/house.hpp"
 #include "app/maintenance.hpp"
 #include "app/service_manager.hpp"
-#include "fastcgi/listener.hpp"
-#include "fastcgi/server.hpp"
+#include "net/listener.hpp"
+#include "net/server.hpp"
 
 namespace gatehouse::app {
 
@@ -80,10 +80,12 @@ void block_signals() {
   std::ignore = std::signal(SIGCHLD, SIG_DFL);
 }
 
-std::vector<int> descriptors(const std::vector<Listener>& listeners) {
-  std::vector<int> out;
-  out.reserve(listeners.size());
-  for (const Listener& listener : listeners) out.push_back(listener.fd);
+std::vector<net::Listening> served(const std::vector<Listener>& listeners, gateway::Gateway& gateway, ops::Log& log) {
+  std::vector<net::Listening> out;
+  for (const Listener& listener : listeners) {
+    const bool is_http = listener.protocol == Protocol::http;
+    out.push_back({listener.fd, is_http ? http_door(gateway, log) : fastcgi_door(gateway, log)});
+  }
   return out;
 }
 
@@ -116,7 +118,7 @@ class Application::Impl {
   House house_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
   std::unique_ptr<Maintenance> maintenance_;
-  std::unique_ptr<fastcgi::Server> server_;
+  std::unique_ptr<net::Server> server_;
   const pthread_t main_thread_ = pthread_self();
 };
 
@@ -135,7 +137,9 @@ int Application::Impl::run() {
   start_serving();
   service_manager::ready();
   for (const Listener& listener : listeners_) {
-    house_.log().write(ops::LogLevel::info, "listening", {{"address", listener.address}});
+    const std::string_view protocol = listener.protocol == Protocol::http ? "http" : "fastcgi";
+    house_.log().write(ops::LogLevel::info, "listening",
+                       {{"address", listener.address}, {"protocol", std::string(protocol)}});
   }
   house_.report_store();
   wait_for_signals();
@@ -148,8 +152,7 @@ void Application::Impl::start_serving() {
   const std::size_t threads = house_.config().threads;
   const std::size_t count = threads == 0 ? cores() : threads;
   for (std::size_t i = 0; i < count; ++i) reactors_.push_back(std::make_unique<Reactor>());
-  server_ = std::make_unique<fastcgi::Server>(contexts(), descriptors(listeners_),
-                                              fastcgi_door(house_.gateway(), house_.log()));
+  server_ = std::make_unique<net::Server>(contexts(), served(listeners_, house_.gateway(), house_.log()));
   maintenance_ = std::make_unique<Maintenance>(reactors_.front()->context(), contexts(), house_);
   maintenance_->start();
   server_->start();
@@ -210,8 +213,8 @@ void Application::Impl::reload() {
 void Application::Impl::remove_our_sockets() {
   for (const Listener& listener : listeners_) {
     if (!listener.is_ours) continue;
-    const auto address = fastcgi::ListenAddress::parse(listener.address);
-    if (address) fastcgi::remove_if_ours(*address, listener.fd);
+    const auto address = net::ListenAddress::parse(listener.address);
+    if (address) net::remove_if_ours(*address, listener.fd);
   }
 }
 

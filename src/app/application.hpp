@@ -1,6 +1,7 @@
 // The serving process: reactors, pools, gateway and listener, from start to drained. Builds everything, finds nothing.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,9 +10,12 @@
 
 namespace gatehouse::app {
 
+enum class Protocol : std::uint8_t { fastcgi, http };
+
 /// A listening descriptor, and the path that is removed at the end if we made it.
 struct Listener {
   int fd = -1;
+  Protocol protocol = Protocol::fastcgi;
   std::string address;  ///< as in the configuration; for the log. "inherited" if it came from elsewhere
   bool is_ours = false;
 };

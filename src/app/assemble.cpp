@@ -72,6 +72,7 @@ std::expected<std::shared_ptr<const gateway::Settings>, std::string> make_settin
   if (!config.endpoints.url.empty()) settings->endpoint_origin = http::Origin::parse(config.endpoints.url);
   settings->login = {config.login.enabled, config.login.url, config.login.allowed_return_hosts, config.login.throttle};
   settings->logout_redirect = config.logout_redirect;
+  settings->trusted_proxies = http::Networks(config.trusted_proxies);
   settings->auth = std::make_shared<auth::Auth>(auth_options(config), foundation.store, foundation.clock,
                                                 foundation.random, foundation.events);
   settings->pages = std::move(*pages);

@@ -5,6 +5,10 @@
 #include <random>
 #include <utility>
 
+#include "fastcgi/server.hpp"
+#include "httpd/read_request.hpp"
+#include "httpd/server.hpp"
+
 namespace gatehouse::app {
 
 namespace {
@@ -61,10 +65,44 @@ net::Task<> serve_fastcgi(gateway::Gateway& gateway, ops::Log& log, fastcgi::Ser
   co_await survive(gateway, log, options.request_id, request, std::move(answer));
 }
 
+net::Task<> dispatch_http(gateway::Gateway& gateway, const httpd::ServerRequest& request,
+                          const httpd::ReadOptions& options, net::Exchange& exchange) {
+  auto parsed = httpd::read_request(request.head(), request.peer(), options);
+  if (parsed) {
+    co_await gateway.serve_endpoints(std::move(*parsed), exchange);
+  } else {
+    co_await gateway.serve_malformed(std::move(parsed.error()), exchange);
+  }
+}
+
+net::Task<> serve_http(gateway::Gateway& gateway, ops::Log& log, httpd::ServerRequest& request) {
+  const auto settings = gateway.settings();
+  const httpd::ReadOptions options{new_request_id(), settings->endpoint_prefix, &settings->trusted_proxies};
+  net::Task<> answer = dispatch_http(gateway, request, options, request);
+  co_await survive(gateway, log, options.request_id, request, std::move(answer));
+}
+
+net::Task<> refuse_http(gateway::Gateway& gateway, httpd::ServerRequest& request, httpd::ParseProblem problem) {
+  http::Malformed malformed{.request_id = new_request_id(),
+                            .reason = std::string(problem.reason),
+                            .wants_html = false,
+                            .status = problem.status};
+  return gateway.serve_malformed(std::move(malformed), request);
+}
+
 }  // namespace
 
-fastcgi::Handler fastcgi_door(gateway::Gateway& gateway, ops::Log& log) {
-  return [&gateway, &log](fastcgi::ServerRequest& request) { return serve_fastcgi(gateway, log, request); };
+net::ConnectionFactory fastcgi_door(gateway::Gateway& gateway, ops::Log& log) {
+  return fastcgi::connections(
+      [&gateway, &log](fastcgi::ServerRequest& request) { return serve_fastcgi(gateway, log, request); });
+}
+
+net::ConnectionFactory http_door(gateway::Gateway& gateway, ops::Log& log) {
+  return httpd::connections(
+      [&gateway, &log](httpd::ServerRequest& request) { return serve_http(gateway, log, request); },
+      [&gateway](httpd::ServerRequest& request, httpd::ParseProblem problem) {
+        return refuse_http(gateway, request, problem);
+      });
 }
 
 net::Task<> serve_cgi(gateway::Gateway& gateway, ops::Log& log, const cgi::Variables& variables,

@@ -2,14 +2,18 @@
 #pragma once
 
 #include "cgi/environment.hpp"
-#include "fastcgi/server.hpp"
 #include "gateway/gateway.hpp"
+#include "net/connection.hpp"
 #include "ops/log.hpp"
 
 namespace gatehouse::app {
 
-/// Makes the handler of the FastCGI door. Both references must outlive the server.
-[[nodiscard]] fastcgi::Handler fastcgi_door(gateway::Gateway& gateway, ops::Log& log);
+/// Makes the connections of a FastCGI listener. Both references must outlive the server.
+[[nodiscard]] net::ConnectionFactory fastcgi_door(gateway::Gateway& gateway, ops::Log& log);
+
+/// Makes the connections of an HTTP listener, behind which there are endpoints and no scripts. Both references must
+/// outlive the server.
+[[nodiscard]] net::ConnectionFactory http_door(gateway::Gateway& gateway, ops::Log& log);
 
 /// Answers the one request of a CGI process, whose path is PATH_INFO. The references must outlive the task.
 [[nodiscard]] net::Task<> serve_cgi(gateway::Gateway& gateway, ops::Log& log, const cgi::Variables& variables,

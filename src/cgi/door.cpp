@@ -32,10 +32,6 @@ constexpr std::size_t kWindow = 4 * kPieceSize;
 constexpr std::chrono::seconds kDrainStall{10};
 constexpr std::uint64_t kDrainBytes = std::uint64_t{64} * 1024 * 1024;
 
-http::ResponseHead bare_head(int status) {
-  return {.status = status, .reason = {}, .headers = {}};
-}
-
 }  // namespace
 
 std::uint64_t body_length(const Variables& variables) {
@@ -132,9 +128,10 @@ Task<IoResult<void>> Door::write_head(const http::ResponseHead& head, Deadline d
   assert(!head_written_);
   if (visitor_is_gone_) co_return std::unexpected(StreamError::closed);
   head_written_ = true;
-  hides_body_ = !http::is_writable(head);
+  const http::ResponseHead& writable = http::writable_head(head);
+  hides_body_ = &writable != &head;
   std::string text;
-  http::append_cgi_head(text, hides_body_ ? bare_head(500) : head);
+  http::append_cgi_head(text, writable);
   const IoResult<void> sent = co_await send(text, deadline);
   co_return sent;
 }

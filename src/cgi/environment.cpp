@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <deque>
 #include <iterator>
 #include <ranges>
 #include <string_view>
+#include <vector>
 
 #include "http/negotiation.hpp"
 #include "http/origin.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::cgi {
 namespace {
@@ -34,24 +37,11 @@ bool is_lower(char byte) {
   return byte >= 'a' && byte <= 'z';
 }
 
-bool is_control(char byte) {
-  const auto value = static_cast<unsigned char>(byte);
-  return (value < 0x20 && byte != '\t') || value == 0x7f;
-}
-
 // A name that every language reads as we do: PHP makes '_' of '.', ' ' and '[' and cuts at NUL, so that "REMOTE.USER"
 // would come out as REMOTE_USER there.
 bool is_plain_name(std::string_view name) {
   const auto is_plain = [](char byte) { return is_upper(byte) || is_digit(byte) || byte == '_'; };
   return !name.empty() && std::ranges::all_of(name, is_plain);
-}
-
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-  const auto is_token_byte = [](char byte) {
-    return is_digit(byte) || is_upper(byte) || is_lower(byte) || "!#$%&'*+-.^_`|~"sv.contains(byte);
-  };
-  return !text.empty() && std::ranges::all_of(text, is_token_byte);
 }
 
 template <typename Number>
@@ -92,52 +82,70 @@ Doubling doubling_of(std::string_view name) {
   return name.starts_with("HTTP_") ? Doubling::list : Doubling::ignored;
 }
 
-void append_part(std::string& list, std::string_view separator, std::string_view part) {
-  if (!list.empty() && !part.empty()) list += separator;
-  list += part;
-}
-
 // The variables that count, each name once.
 class MetaVariables {
  public:
-  // Fails with the reason.
+  struct Entry {
+    std::string_view name;
+    std::string_view value;
+    std::string* list = nullptr;  // what `value` is a view of, where it did not come in one piece
+  };
+
+  // The variables must outlive it: it holds views of them. Fails with the reason.
   static std::expected<MetaVariables, std::string> of(const Variables& variables) {
     MetaVariables all;
+    all.entries_.reserve(variables.size());
     for (const auto& [name, value] : variables) {
       if (!is_plain_name(name)) continue;
       const auto doubling = doubling_of(name);
       if (doubling == Doubling::ignored) continue;
-      if (std::ranges::any_of(value, is_control)) return std::unexpected(short_name(name) + " has a control byte");
+      if (http::has_control_byte(value)) return std::unexpected(short_name(name) + " has a control byte");
       if (!all.take(name, value, doubling)) return std::unexpected(short_name(name) + " is there twice and differs");
     }
     return all;
   }
 
-  [[nodiscard]] bool has(std::string_view name) const { return values_.contains(name); }
+  [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
   [[nodiscard]] std::string_view get(std::string_view name) const {
-    const auto at = values_.find(name);
-    return at == values_.end() ? std::string_view() : at->second;
+    const Entry* const found = find(name);
+    return found == nullptr ? std::string_view() : found->value;
   }
-  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& all() const { return values_; }
+  // By name.
+  [[nodiscard]] const std::vector<Entry>& all() const { return entries_; }
 
  private:
   static std::string short_name(const std::string& name) { return name.substr(0, 100); }
 
+  [[nodiscard]] const Entry* find(std::string_view name) const {
+    const auto at = std::ranges::lower_bound(entries_, name, {}, &Entry::name);
+    return at == entries_.end() || at->name != name ? nullptr : &*at;
+  }
+
   // False if it contradicts what is there.
-  bool take(const std::string& name, const std::string& value, Doubling doubling) {
-    const auto [at, is_first] = values_.try_emplace(name, value);
-    if (is_first) return true;
+  bool take(std::string_view name, std::string_view value, Doubling doubling) {
+    const auto at = std::ranges::lower_bound(entries_, name, {}, &Entry::name);
+    if (at == entries_.end() || at->name != name) {
+      entries_.insert(at, Entry{name, value});
+      return true;
+    }
     switch (doubling) {
       case Doubling::ignored: break;
-      case Doubling::last_counts: at->second = value; break;
-      case Doubling::cookies: append_part(at->second, "; ", value); break;
-      case Doubling::must_agree: return at->second == value;
-      case Doubling::list: append_part(at->second, ", ", value); break;
+      case Doubling::last_counts: at->value = value; break;
+      case Doubling::cookies: join(*at, "; ", value); break;
+      case Doubling::must_agree: return at->value == value;
+      case Doubling::list: join(*at, ", ", value); break;
     }
     return true;
   }
 
-  std::map<std::string, std::string, std::less<>> values_;
+  void join(Entry& entry, std::string_view separator, std::string_view value) {
+    if (entry.list == nullptr) entry.list = &lists_.emplace_back(entry.value);
+    http::append_part(*entry.list, separator, value);
+    entry.value = *entry.list;
+  }
+
+  std::vector<Entry> entries_;  // sorted
+  std::deque<std::string> lists_;
 };
 
 // "HTTP_X_FORWARDED_FOR" → "x-forwarded-for".
@@ -152,8 +160,9 @@ std::string header_name(std::string_view variable) {
 
 http::Headers headers_of(const MetaVariables& variables) {
   http::Headers headers;
-  for (const auto& [name, value] : variables.all()) {
-    if (name.starts_with("HTTP_")) headers.add(header_name(name), value);
+  headers.reserve(variables.all().size());
+  for (const auto& variable : variables.all()) {
+    if (variable.name.starts_with("HTTP_")) headers.add(header_name(variable.name), std::string(variable.value));
   }
   return headers;
 }
@@ -271,7 +280,7 @@ std::expected<http::Request, std::string> read(const Variables& raw, const ReadO
   const bool asks_about_another = is_check(raw, options) && variables->has("GATEHOUSE_METHOD");
   request.method = variables->get(asks_about_another ? "GATEHOUSE_METHOD" : "REQUEST_METHOD");
   request.delivers_cookies = variables->get("GATEHOUSE_COOKIES") == "1";
-  if (!is_token(request.method)) return std::unexpected("the method is missing or not a token");
+  if (!http::is_token(request.method)) return std::unexpected("the method is missing or not a token");
   const bool is_mounted = options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1";
   if (auto target = read_target(*variables, is_mounted, request); !target) return std::unexpected(target.error());
   if (auto body = read_body_description(*variables, request); !body) return std::unexpected(body.error());
@@ -284,7 +293,7 @@ std::expected<http::Request, std::string> read(const Variables& raw, const ReadO
 bool accepts_html(const Variables& variables) {
   std::string accept;
   for (const auto& [name, value] : variables) {
-    if (name == "HTTP_ACCEPT") append_part(accept, ", ", value);
+    if (name == "HTTP_ACCEPT") http::append_part(accept, ", ", value);
   }
   return http::prefers_html(accept);
 }
@@ -328,7 +337,7 @@ class Environment {
     const auto at = values_.find(name);
     if (at == values_.end()) return set(name, header.value);
     auto list = at->second;
-    append_part(list, name == "HTTP_COOKIE" ? "; " : ", ", header.value);
+    http::append_part(list, name == "HTTP_COOKIE" ? "; " : ", ", header.value);
     set(name, list);
   }
 
@@ -425,13 +434,14 @@ std::string_view last_value(const Variables& variables, std::string_view name) {
   return last == variables.rend() ? std::string_view() : std::string_view(last->second);
 }
 
-std::expected<http::Request, Malformed> read_request(const Variables& variables, const ReadOptions& options) {
+std::expected<http::Request, http::Malformed> read_request(const Variables& variables, const ReadOptions& options) {
   auto request = read(variables, options);
   if (request) return std::move(*request);
-  return std::unexpected(Malformed{.request_id = options.request_id,
-                                   .reason = request.error(),
-                                   .wants_html = accepts_html(variables),
-                                   .status = request.error() == kNoPath || is_check(variables, options) ? 403 : 400});
+  return std::unexpected(
+      http::Malformed{.request_id = options.request_id,
+                      .reason = request.error(),
+                      .wants_html = accepts_html(variables),
+                      .status = request.error() == kNoPath || is_check(variables, options) ? 403 : 400});
 }
 
 std::vector<std::string> script_environment(const http::Request& request, const Script& script,

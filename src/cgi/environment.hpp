@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/malformed.hpp"
 #include "http/request.hpp"
 
 namespace gatehouse::cgi {
@@ -17,14 +18,6 @@ using Variables = std::vector<std::pair<std::string, std::string>>;
 
 /// Returns the last value of that name, as php-fpm reads it; empty if there is none.
 [[nodiscard]] std::string_view last_value(const Variables& variables, std::string_view name);
-
-/// A request that cannot be read without guessing. Answered 400 (403 in the check and authorizer doors).
-struct Malformed {
-  std::string request_id;
-  std::string reason;  ///< for the log
-  bool wants_html = false;
-  int status = 400;  ///< 403 where nobody says which path is asked for
-};
 
 struct ReadOptions {
   std::string request_id;
@@ -42,8 +35,8 @@ struct ReadOptions {
 /// HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE, REMOTE_USER, AUTH_TYPE are never believed and never kept.
 /// Values with control bytes other than TAB: Malformed. Variables that neither this list nor http::Request names are
 /// not looked at. Source: PRODUCT.md section 1; facts on doubled and aliased parameters.
-[[nodiscard]] std::expected<http::Request, Malformed> read_request(const Variables& variables,
-                                                                   const ReadOptions& options);
+[[nodiscard]] std::expected<http::Request, http::Malformed> read_request(const Variables& variables,
+                                                                         const ReadOptions& options);
 
 /// Which program a request runs, and how its path is cut.
 struct Script {

@@ -5,32 +5,13 @@
 #include <expected>
 #include <utility>
 
+#include "http/syntax.hpp"
+
 namespace gatehouse::cgi {
 namespace {
 
 bool is_digit(char byte) {
   return byte >= '0' && byte <= '9';
-}
-
-bool is_control(char byte) {
-  const auto value = static_cast<unsigned char>(byte);
-  return (value < 0x20 && byte != '\t') || value == 0x7f;
-}
-
-// RFC 9110 section 5.6.2.
-bool is_token(std::string_view text) {
-  const auto is_token_byte = [](char byte) {
-    return is_digit(byte) || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-           std::string_view("!#$%&'*+-.^_`|~").contains(byte);
-  };
-  return !text.empty() && std::ranges::all_of(text, is_token_byte);
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_blank = [](char byte) { return byte == ' ' || byte == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 // Returns the position after the empty line that ends the block, npos if it has not come yet. `from`: where the search
@@ -86,7 +67,7 @@ class BlockReader {
   Result read_status_line(std::string_view line) {
     const auto space = line.find(' ');
     if (space == std::string_view::npos) return std::unexpected("a status line without a status");
-    return read_status(trimmed(line.substr(space)));
+    return read_status(http::trim(line.substr(space)));
   }
 
   Result read_field(std::string_view line) {
@@ -94,9 +75,9 @@ class BlockReader {
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) return std::unexpected("a header line without a colon");
     const auto name = line.substr(0, colon);
-    if (!is_token(name)) return std::unexpected("a header name that is not a token");
-    const auto value = trimmed(line.substr(colon + 1));
-    if (std::ranges::any_of(value, is_control)) return std::unexpected("a control byte in a header value");
+    if (!http::is_token(name)) return std::unexpected("a header name that is not a token");
+    const auto value = http::trim(line.substr(colon + 1));
+    if (http::has_control_byte(value)) return std::unexpected("a control byte in a header value");
     return take_field(name, value);
   }
 
@@ -118,9 +99,9 @@ class BlockReader {
     const bool is_number = digits.size() == 3 && std::ranges::all_of(digits, is_digit);
     const bool ends_there = value.size() <= 3 || value[3] == ' ';
     if (!is_number || !ends_there || digits[0] < '2' || digits[0] > '5') return std::unexpected("an impossible status");
-    if (std::ranges::any_of(value, is_control)) return std::unexpected("a control byte in the status");
+    if (http::has_control_byte(value)) return std::unexpected("a control byte in the status");
     head_.status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
-    head_.reason = trimmed(value.substr(3));
+    head_.reason = http::trim(value.substr(3));
     has_status_ = true;
     return {};
   }

@@ -10,6 +10,7 @@
 
 #include "config/values.hpp"
 #include "http/origin.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::config {
 namespace {
@@ -178,11 +179,6 @@ bool is_loopback(std::string_view address) {
   return (is_ipv4(address) && address.starts_with("127.")) || address == "::1" || address == "[::1]";
 }
 
-bool is_token(std::string_view text) {
-  const auto is_tchar = [](char c) { return is_alnum(c) || std::string_view("!#$%&'*+-.^_`|~").contains(c); };
-  return !text.empty() && all(text, is_tchar);
-}
-
 std::string variable_name(std::string_view header) {
   std::string name(header);
   std::ranges::transform(name, name.begin(), [](char c) {
@@ -261,7 +257,7 @@ Wrong check_host(const std::string& text) {
 }
 
 Wrong check_method(const std::string& text) {
-  if (is_token(text) && !all(text, [](char c) { return !is_letter(c); }) &&
+  if (http::is_token(text) && !all(text, [](char c) { return !is_letter(c); }) &&
       all(text, [](char c) { return !kLower.contains(c); })) {
     return std::nullopt;
   }
@@ -303,7 +299,7 @@ Wrong check_prefix(const std::string& text) {
 }
 
 Wrong check_cookie_name(const std::string& text) {
-  if (is_token(text)) return std::nullopt;
+  if (http::is_token(text)) return std::nullopt;
   return wrong(text, "is no cookie name", "an RFC 6265 token: letters, digits and !#$%&'*+-.^_`|~");
 }
 

@@ -24,8 +24,6 @@ struct HostPort {
 /// An IPv4 address, or an IPv6 address without or with brackets.
 [[nodiscard]] bool is_address(std::string_view text);
 [[nodiscard]] bool is_loopback(std::string_view address);
-/// RFC 9110 token (also RFC 6265's cookie-name).
-[[nodiscard]] bool is_token(std::string_view text);
 /// The name under which CGI programs and careless proxies see a header: upper case, all but letters and digits as '_'.
 /// Two headers with the same variable name are aliases of each other.
 [[nodiscard]] std::string variable_name(std::string_view header);

@@ -140,6 +140,13 @@ void validate_listeners(Reading& reading, const Config& config) {
     validate_one(entry_key(reading, "listen_http", i), config.listen_http[i]);
   }
   if (!config.admin_listen.empty()) validate_one("admin.listen", config.admin_listen);
+  const bool hears_tcp =
+      std::ranges::any_of(config.listen_http, [](const auto& text) { return text.starts_with("tcp:"); });
+  if (hears_tcp && config.trusted_proxies.empty()) {
+    reading.warning_at("listen_http",
+                       "over tcp nobody's forwarded headers count while trusted_proxies is empty: check and "
+                       "forward refuse every request there");
+  }
 }
 
 // SCRIPT_NAME of a single program is the literal beginning of the pattern (PRODUCT.md section 2): a wildcard before the

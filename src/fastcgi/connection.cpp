@@ -36,32 +36,25 @@ struct Connection::AskedValues {
   bool mpxs_conns = false;
 };
 
-Connection::Connection(std::shared_ptr<ConnectionHost> host, Reactor& reactor, int fd, bool is_tcp)
-    : Wire(reactor.context, fd), host_(std::move(host)), reactor_(reactor), is_tcp_(is_tcp) {
-  host_->connections.fetch_add(1);
-}
+Connection::Connection(std::shared_ptr<const Service> service, net::Accepted accepted)
+    : Wire(accepted.reactor.context, accepted.fd),
+      net::Connection(std::move(accepted.host), accepted.reactor),
+      service_(std::move(service)),
+      is_tcp_(accepted.is_tcp) {}
 
-Connection::~Connection() {
-  host_->connections.fetch_sub(1);
-  host_->connection_ended();
-}
-
-void Connection::start() {
-  reactor_.connections.push_back(*this);
-  if (!reactor_.keeps_idle) return close(net::StreamError::closed);
-  // The first records are usually there already.
+// The first records are usually there already.
+void Connection::begin() {
   on_readable();
 }
 
-// A request that has begun to arrive has its own limit of time, and so has the rest of a body that nobody reads. What
-// is in the socket unread is a request too: the web server counts it as sent, and nginx sends no POST twice.
+// A request that has begun to arrive has its own limit of time, and so has the rest of a body that nobody reads.
 void Connection::close_if_idle() {
   const bool is_idle = stage_ == Stage::idle && decoder_.at_boundary() && !has_input();
   if (is_idle) close(net::StreamError::closed);
 }
 
-void Connection::close_if_forgotten() {
-  if (!std::exchange(was_used_, false)) close_if_idle();
+std::shared_ptr<net::Connection> Connection::hold() {
+  return {weak_from_this().lock(), this};
 }
 
 void Connection::on_closed() {
@@ -77,11 +70,11 @@ void Connection::on_readable() {
     const std::size_t room = reading_room();
     // With a full window nothing is read, and so only a peer that is wholly gone is noticed.
     if (room == 0) return wait_hang_up();
-    const ssize_t count = receive({reactor_.scratch.get(), room});
+    const ssize_t count = receive({reactor().scratch.get(), room});
     if (!is_open()) return;
     if (count == 0) return end_of_input();
     if (count < 0) break;
-    consume({reactor_.scratch.get(), static_cast<std::size_t>(count)});
+    consume({reactor().scratch.get(), static_cast<std::size_t>(count)});
     if (!is_open()) return;
     if (static_cast<std::size_t>(count) < room) break;
   }
@@ -90,7 +83,7 @@ void Connection::on_readable() {
 
 std::size_t Connection::reading_room() const {
   const bool fills_window = stage_ == Stage::serving && request_->has_body() && !request_->body_ended();
-  return fills_window ? std::min(Reactor::kScratchSize, request_->window_room()) : Reactor::kScratchSize;
+  return fills_window ? std::min(net::Reactor::kScratchSize, request_->window_room()) : net::Reactor::kScratchSize;
 }
 
 void Connection::resume_reading() {
@@ -110,7 +103,7 @@ void Connection::on_hang_up() {
 }
 
 void Connection::consume(std::string_view input) {
-  was_used_ = true;
+  note_use();
   RecordPiece piece;
   while (true) {
     const RecordDecoder::Step step = decoder_.next(input, piece);
@@ -143,7 +136,7 @@ bool Connection::accept(const RecordPiece& piece) {
     default: return false;  // what only an application sends, or nobody
   }
   // Left over from a request that is answered, or of one that was refused. Nothing precedes a first BEGIN.
-  return has_begun_ && ignore(piece, host_->options.max_params_bytes);
+  return has_begun_ && ignore(piece, service_->options.max_params_bytes);
 }
 
 bool Connection::ignore(const RecordPiece& piece, std::size_t limit) {
@@ -176,7 +169,7 @@ bool Connection::accept_get_values(const RecordPiece& piece) {
   if (!piece.last) return true;
   const std::unique_ptr<AskedValues> asked = std::move(values_);
   if (!asked->pairs.at_boundary()) return false;
-  const std::string most = std::to_string(host_->options.max_connections);
+  const std::string most = std::to_string(server_options().max_connections);
   std::string values;
   if (asked->max_conns) append_name_value(values, kMaxConns, most);
   if (asked->max_reqs) append_name_value(values, kMaxReqs, most);
@@ -204,7 +197,7 @@ bool Connection::accept_begin(const RecordPiece& piece) {
   append_end_request(pending(), piece.header.request_id,
                      {.app_status = 0, .protocol_status = ProtocolStatus::cant_mpx_conn});
   reply();
-  return ignore(piece, host_->options.max_params_bytes);
+  return ignore(piece, service_->options.max_params_bytes);
 }
 
 void Connection::open_request(const RecordHeader& header, const BeginRequest& begin) {
@@ -213,7 +206,7 @@ void Connection::open_request(const RecordHeader& header, const BeginRequest& be
   const bool has_role = is_served(begin.role);
   keeps_ = has_role && (begin.flags & kKeepConnection) != 0;
   const Role role = has_role ? static_cast<Role>(begin.role) : Role::responder;
-  request_ = std::make_unique<Request>(*this, *this, host_->options, header.request_id, role);
+  request_ = std::make_unique<Request>(*this, *this, service_->options, header.request_id, role);
   stage_ = Stage::params;
   if (has_role) return;
   append_end_request(pending(), header.request_id, {.app_status = 0, .protocol_status = ProtocolStatus::unknown_role});
@@ -222,7 +215,7 @@ void Connection::open_request(const RecordHeader& header, const BeginRequest& be
 }
 
 bool Connection::accept_params(const RecordPiece& piece) {
-  if (stage_ == Stage::draining) return ignore(piece, host_->options.drain_bytes);
+  if (stage_ == Stage::draining) return ignore(piece, service_->options.drain_bytes);
   if (stage_ != Stage::params) return false;
   if (piece.header.content_length == 0) {
     if (!request_->end_params()) return false;
@@ -245,8 +238,8 @@ bool Connection::accept_stdin(const RecordPiece& piece) {
   if (stage_ == Stage::params) return false;
   if (stage_ == Stage::draining) {
     if (!is_end) {
-      arm_guard(host_->options.drain_time);
-      return ignore(piece, host_->options.drain_bytes);
+      arm_guard(service_->options.drain_time);
+      return ignore(piece, service_->options.drain_bytes);
     }
     next_request();
     return true;
@@ -255,7 +248,7 @@ bool Connection::accept_stdin(const RecordPiece& piece) {
     request_->end_body();
     return true;
   }
-  if (!request_->has_body()) return ignore(piece, host_->options.drain_bytes);
+  if (!request_->has_body()) return ignore(piece, service_->options.drain_bytes);
   if (request_->body_ended()) return false;
   request_->take_body(piece.content);
   return true;
@@ -272,7 +265,7 @@ bool Connection::accept_abort() {
 void Connection::start_serving() {
   stage_ = Stage::serving;
   disarm_guard();
-  host_->busy.fetch_add(1, std::memory_order_relaxed);
+  enter_busy();
   auto self = std::static_pointer_cast<Connection>(shared_from_this());
   asio::co_spawn(executor(), serve(std::move(self)), asio::detached);
 }
@@ -283,7 +276,7 @@ net::Task<> Connection::serve(std::shared_ptr<Connection> self) {
   // A visitor who went with the last record is nobody to serve.
   if (self->is_open()) {
     try {
-      net::Task<> work = self->host_->handler(request);
+      net::Task<> work = self->service_->handler(request);
       co_await std::move(work);
       has_returned = true;
     } catch (...) {
@@ -293,17 +286,17 @@ net::Task<> Connection::serve(std::shared_ptr<Connection> self) {
   request.forget_notice();
   if (has_returned && request.is_answered() && self->is_open()) {
     request.append_end();
-    const net::Deadline deadline = net::after(self->host_->options.write_time);
+    const net::Deadline deadline = net::after(self->service_->options.write_time);
     const net::IoResult<void> sent = co_await self->flush_all(deadline);
     if (sent) self->answered();
   } else {
     self->close_abruptly();
   }
-  self->host_->busy.fetch_sub(1, std::memory_order_relaxed);
+  self->leave_busy();
 }
 
 void Connection::answered() {
-  was_used_ = true;
+  note_use();
   const bool has_read_all = request_->body_ended() || (!request_->has_body() && keeps_);
   if (input_ended_) return close(net::StreamError::closed);
   if (has_read_all) return next_request();
@@ -318,12 +311,12 @@ void Connection::start_draining() {
   ignored_ = 0;
   request_->drop_body();
   if (!keeps_ && pending().empty()) shut_down_sending();
-  arm_guard(host_->options.drain_time);
+  arm_guard(service_->options.drain_time);
   resume_reading();
 }
 
 void Connection::next_request() {
-  if (!keeps_ || !reactor_.keeps_idle) return close(net::StreamError::closed);
+  if (!keeps_ || !reactor().keeps_idle) return close(net::StreamError::closed);
   stage_ = Stage::idle;
   request_.reset();
   disarm_guard();
@@ -338,12 +331,12 @@ void Connection::next_request() {
 void Connection::guard_header() {
   if (stage_ == Stage::serving || stage_ == Stage::draining) return;
   const bool has_begun = stage_ == Stage::params || !decoder_.at_boundary();
-  if (has_begun && !guard_) arm_guard(host_->options.header_time);
+  if (has_begun && !guard_) arm_guard(service_->options.header_time);
   if (!has_begun) disarm_guard();
 }
 
 void Connection::arm_guard(std::chrono::milliseconds time) {
-  guard_ = std::make_unique<Timer>(executor(), time);
+  guard_ = std::make_unique<net::Timer>(executor(), time);
   auto self = std::static_pointer_cast<Connection>(shared_from_this());
   guard_->async_wait([self = std::move(self), number = ++guard_number_](const boost::system::error_code& error) {
     if (!error && number == self->guard_number_) self->close(net::StreamError::deadline);
@@ -353,6 +346,11 @@ void Connection::arm_guard(std::chrono::milliseconds time) {
 void Connection::disarm_guard() {
   ++guard_number_;
   guard_.reset();
+}
+
+net::ConnectionFactory connections(Handler handler, const ServerOptions& options) {
+  const auto service = std::make_shared<const Service>(std::move(handler), options);
+  return [service](net::Accepted accepted) { return std::make_shared<Connection>(service, std::move(accepted)); };
 }
 
 }  // namespace gatehouse::fastcgi

@@ -7,70 +7,35 @@
 // The reader is a chain of callbacks and not a coroutine: an idle connection then is this object and one wait.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-
-#include <array>
-#include <atomic>
 #include <memory>
 
 #include "fastcgi/request.hpp"
 #include "fastcgi/wire.hpp"
+#include "net/connection.hpp"
 
 namespace gatehouse::fastcgi {
 
-class Connection;
-
-using ConnectionHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-
-/// What all connections of one server share. Options and handler are constant, the figures thread-safe.
-class ConnectionHost {
- public:
-  ConnectionHost(Handler serve, const ServerOptions& bounds) : handler(std::move(serve)), options(bounds) {}
-  virtual ~ConnectionHost() = default;
-  ConnectionHost(const ConnectionHost&) = delete;
-  ConnectionHost& operator=(const ConnectionHost&) = delete;
-
-  /// Called once by each connection that ends, on whatever thread.
-  virtual void connection_ended() noexcept = 0;
-
+/// What every connection of a listener serves by.
+struct Service {
   const Handler handler;
   const ServerOptions options;
-  std::atomic<std::size_t> connections{0};
-  std::atomic<std::size_t> busy{0};
 };
 
-/// What the connections of one reactor share. Confined to its thread.
-struct Reactor {
-  static constexpr std::size_t kScratchSize = std::size_t{64} * 1024;
-
-  explicit Reactor(asio::io_context& io) : context(io), scratch(std::make_unique<char[]>(kScratchSize)) {}
-
-  asio::io_context& context;
-  std::unique_ptr<char[]> scratch;  // what was received last: nothing in it outlives one call of on_readable
-  boost::intrusive::list<Connection, boost::intrusive::base_hook<ConnectionHook>,
-                         boost::intrusive::constant_time_size<false>>
-      connections;
-  bool keeps_idle = true;  // false once the server's patience is over
-};
-
-class Connection final : public Wire, public Request::Source, public ConnectionHook {
+class Connection final : public Wire, public Request::Source, public net::Connection {
  public:
-  /// Owns `fd`. May be made on any thread; the rest happens on the reactor's.
-  Connection(std::shared_ptr<ConnectionHost> host, Reactor& reactor, int fd, bool is_tcp);
-  ~Connection() override;
+  /// Owns the descriptor. May be made on any thread; the rest happens on the reactor's.
+  Connection(std::shared_ptr<const Service> service, net::Accepted accepted);
 
-  void start();
-  /// Closes unless a request is under way, or has begun to arrive.
-  void close_if_idle();
-  /// The same, unless it was used since the last call.
-  void close_if_forgotten();
-  void forget_use() { was_used_ = false; }
+  void close_if_idle() override;
+  void close_now() override { close(net::StreamError::closed); }
+  [[nodiscard]] std::shared_ptr<net::Connection> hold() override;
   void resume_reading() override;
 
  private:
   enum class Stage : std::uint8_t { idle, params, serving, draining };
   struct AskedValues;
 
+  void begin() override;
   void on_readable() override;
   void on_hang_up() override;
   void on_closed() override;
@@ -102,16 +67,14 @@ class Connection final : public Wire, public Request::Source, public ConnectionH
   void arm_guard(std::chrono::milliseconds time);
   void disarm_guard();
 
-  const std::shared_ptr<ConnectionHost> host_;
-  Reactor& reactor_;
+  const std::shared_ptr<const Service> service_;
   RecordDecoder decoder_;
   std::unique_ptr<Request> request_;     // in every stage but idle
   std::unique_ptr<AskedValues> values_;  // while a GET_VALUES comes
-  std::unique_ptr<Timer> guard_;         // closes a stalled header or an endless drain
+  std::unique_ptr<net::Timer> guard_;    // closes a stalled header or an endless drain
   std::uint32_t guard_number_ = 0;       // tells an expired guard from one that is disarmed in that very moment
   std::size_t ignored_ = 0;              // bytes of records that belong to no open request, since the last BEGIN
   Stage stage_ = Stage::idle;
-  bool was_used_ = false;  // since the last close_if_forgotten
   const bool is_tcp_;
   bool has_begun_ = false;    // a BEGIN_REQUEST has come
   bool input_ended_ = false;  // the peer has shut down its sending side and still reads

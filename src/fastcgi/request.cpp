@@ -16,10 +16,6 @@ namespace {
 // What web servers send: nginx about 25 parameters, Apache 40.
 constexpr std::size_t kUsualParams = 40;
 
-http::ResponseHead bare_head(int status) {
-  return {.status = status, .reason = {}, .headers = {}};
-}
-
 }  // namespace
 
 Request::Request(Wire& wire, Source& source, const ServerOptions& options, std::uint16_t id, Role role)
@@ -111,7 +107,7 @@ std::size_t Request::read_unread(std::span<char> into) {
 }
 
 net::Task<> Request::wait_for_body(net::Deadline deadline) {
-  if (!read_timer_) read_timer_ = std::make_unique<Timer>(wire_.executor());
+  if (!read_timer_) read_timer_ = std::make_unique<net::Timer>(wire_.executor());
   read_timer_->expires_at(deadline);
   boost::system::error_code ignored;
   co_await read_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -122,10 +118,9 @@ net::Task<net::IoResult<void>> Request::write_head(const http::ResponseHead& hea
   if (!wire_.is_open()) co_return std::unexpected(wire_.failure());
   head_written_ = true;
   std::string text;
-  // A line break in a value is a bug of ours. The visitor gets an error instead of a header that somebody else wrote,
-  // and not the body that belonged to it.
-  hides_body_ = !http::is_writable(head);
-  http::append_cgi_head(text, hides_body_ ? bare_head(500) : head);
+  const http::ResponseHead& writable = http::writable_head(head);
+  hides_body_ = &writable != &head;
+  http::append_cgi_head(text, writable);
   append_stream(wire_.pending(), RecordType::stdout_stream, id_, text);
   wire_.flush_soon();
   co_return net::IoResult<void>{};
@@ -167,8 +162,7 @@ void Request::end_waiting(net::StreamError why) {
 
 void Request::refuse(int status) {
   std::string text;
-  http::ResponseHead head = bare_head(status);
-  head.headers.add("Content-Type", "text/plain");
+  const http::ResponseHead head{.status = status, .reason = {}, .headers = {{"Content-Type", "text/plain"}}};
   http::append_cgi_head(text, head);
   text.append(http::reason_phrase(status)).append("\n");
   append_stream(wire_.pending(), RecordType::stdout_stream, id_, text);

@@ -77,10 +77,10 @@ class Request final : public ServerRequest {
   Params params_;
 
   std::string body_;
-  std::size_t body_read_ = 0;          // of body_, from its front
-  std::span<char> wanted_;             // where a waiting reader wants its bytes: spares them a stay in body_
-  std::size_t given_ = 0;              // how many bytes were put there
-  std::unique_ptr<Timer> read_timer_;  // expires at the reader's deadline, is cancelled to wake it
+  std::size_t body_read_ = 0;               // of body_, from its front
+  std::span<char> wanted_;                  // where a waiting reader wants its bytes: spares them a stay in body_
+  std::size_t given_ = 0;                   // how many bytes were put there
+  std::unique_ptr<net::Timer> read_timer_;  // expires at the reader's deadline, is cancelled to wake it
   bool body_ended_ = false;
 
   std::function<void()> notice_;

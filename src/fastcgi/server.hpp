@@ -1,18 +1,16 @@
-// FastCGI 1.0, the application's side: listens, reads records, hands complete requests to a handler, writes its
+// FastCGI 1.0, the application's side: reads records, hands complete requests to a handler, writes its
 // answer. One protocol reader for every listening socket: systemd's, fd 0, our own. Not a policy: it knows nothing of
 // sessions, and it never answers 200 by itself.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "net/connection.hpp"
 #include "net/exchange.hpp"
 
 namespace gatehouse::fastcgi {
@@ -32,11 +30,10 @@ class ServerRequest : public net::Exchange {
 using Handler = std::function<net::Task<>(ServerRequest&)>;
 
 /// Bounds and times. Defaults are the house's; tests shorten them.
-struct ServerOptions {
+struct ServerOptions : net::ServerOptions {
   std::size_t max_params_bytes = std::size_t{256} * 1024;  ///< all names and values of one request
   std::size_t max_pair_bytes = std::size_t{64} * 1024;     ///< one name and its value
   std::size_t max_params = 1000;                       ///< pairs of one request; beyond any of the three: Status 431
-  std::size_t max_connections = 4096;                  ///< accept pauses at this number
   std::size_t stdin_window = std::size_t{128} * 1024;  ///< unread STDIN bytes kept; then the socket is left alone
   std::chrono::milliseconds header_time{10'000};       ///< from a request's first byte to the end of its PARAMS
   /// An unread body after the answer is read and thrown away while it moves: nginx takes a write that fails for a
@@ -45,42 +42,9 @@ struct ServerOptions {
   std::chrono::milliseconds drain_time{2'000};
   std::size_t drain_bytes = std::size_t{64} * 1024 * 1024;
   std::chrono::milliseconds write_time{30'000};  ///< for our own last records
-  /// After stop() a kept connection is closed when it was not used for this long, up to twice that. One in constant use
-  /// is left to the web server, which can end it between two requests (nginx: keepalive_requests) and we cannot: …
-  std::chrono::milliseconds shutdown_grace{200};
-  std::chrono::milliseconds shutdown_patience{10'000};  ///< … until then; from then on it closes after an answer
 };
 
-/// Figures for tests and metrics; each is momentary.
-struct ServerCounts {
-  std::size_t connections = 0;
-  std::size_t busy = 0;  ///< connections with a request under way
-};
-
-class Server {
- public:
-  /// `listeners`: bound, listening descriptors that the server now owns. Connections are spread over `reactors`
-  /// (each run by exactly one thread; at least one), which must outlive the server and be kept running by their owner.
-  /// The handler is called on the connection's reactor.
-  Server(const std::vector<net::asio::io_context*>& reactors, std::vector<int> listeners, Handler handler,
-         ServerOptions options = {});
-  /// Closes everything, like close_all, and forgets `drained`. What a handler still waits for ends on its reactor.
-  ~Server();
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-
-  /// Starts accepting. Thread-safe.
-  void start();
-  /// Stops accepting, closes idle connections after the grace, lets running requests finish; then calls `drained` once,
-  /// on a reactor. Only the first call counts. Thread-safe.
-  void stop(std::function<void()> drained);
-  /// Closes every connection at once, without END_REQUEST. Thread-safe.
-  void close_all();
-  [[nodiscard]] ServerCounts counts() const;
-
- private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
-};
+/// Makes what serves the connections of a net::Server by FastCGI. The handler is called on the connection's reactor.
+[[nodiscard]] net::ConnectionFactory connections(Handler handler, const ServerOptions& options = {});
 
 }  // namespace gatehouse::fastcgi

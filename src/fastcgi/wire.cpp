@@ -224,7 +224,7 @@ bool Wire::has_room_for(std::size_t bytes) const {
 net::Task<bool> Wire::wait_for_room(net::Deadline deadline) {
   if (std::chrono::steady_clock::now() >= deadline) co_return false;
   wait_writable();
-  if (!write_timer_) write_timer_ = std::make_unique<Timer>(executor());
+  if (!write_timer_) write_timer_ = std::make_unique<net::Timer>(executor());
   write_timer_->expires_at(deadline);
   boost::system::error_code ignored;
   co_await write_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));

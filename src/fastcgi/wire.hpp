@@ -7,7 +7,6 @@
 
 #include <utility>
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -17,15 +16,12 @@
 #include <string_view>
 
 #include "fastcgi/record.hpp"
+#include "net/connection.hpp"
 #include "net/task.hpp"
 
 namespace gatehouse::fastcgi {
 
 namespace asio = boost::asio;
-
-using ReactorExecutor = asio::io_context::executor_type;
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                         ReactorExecutor>;
 
 /// Confined to the thread of its reactor. Lives as long as something waits on it or somebody holds it.
 class Wire : public std::enable_shared_from_this<Wire> {
@@ -36,7 +32,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
-  [[nodiscard]] ReactorExecutor executor() { return descriptor_.get_executor(); }
+  [[nodiscard]] net::ReactorExecutor executor() { return descriptor_.get_executor(); }
   [[nodiscard]] bool is_open() const { return open_; }
   /// Why it is closed. Requires !is_open().
   [[nodiscard]] net::StreamError failure() const { return failure_; }
@@ -89,10 +85,10 @@ class Wire : public std::enable_shared_from_this<Wire> {
   [[nodiscard]] bool send_parts(Parts& parts);
   [[nodiscard]] net::Task<bool> wait_for_room(net::Deadline deadline);
 
-  asio::posix::basic_stream_descriptor<ReactorExecutor> descriptor_;
+  asio::posix::basic_stream_descriptor<net::ReactorExecutor> descriptor_;
   std::string pending_;
-  std::size_t pending_sent_ = 0;        // of pending_, from its front
-  std::unique_ptr<Timer> write_timer_;  // expires at a writer's deadline, is cancelled to wake it
+  std::size_t pending_sent_ = 0;             // of pending_, from its front
+  std::unique_ptr<net::Timer> write_timer_;  // expires at a writer's deadline, is cancelled to wake it
   net::StreamError failure_ = net::StreamError::closed;
   bool open_ = true;
   bool is_in_record_ = false;  // a record of send_record is cut: nothing else may be sent

@@ -1,10 +1,13 @@
 #include "gateway/check.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "gateway/endpoints.hpp"
 #include "gateway/identity.hpp"
 #include "gateway/judge.hpp"
+#include "gateway/login.hpp"
+#include "http/negotiation.hpp"
 
 namespace gatehouse::gateway {
 
@@ -24,6 +27,7 @@ Rules rules_for(const Settings& settings, const http::Request& request) {
     case Endpoint::logout:
     case Endpoint::session: return Rules{&everybody(), {}};
     case Endpoint::check:  // asked about itself: the front server did not say which page it means
+    case Endpoint::forward:
     case Endpoint::reserved: break;
   }
   return {};
@@ -73,27 +77,68 @@ Answer answer_to(const Settings& settings, const Verdict& verdict) {
   return {pass(*identity), ops::LogLevel::debug, "allowed", {}};
 }
 
-bool is_servable(const std::string& method) {
-  return method != "TRACE" && method != "CONNECT";
+bool has_servable_method(const http::Request& request) {
+  return request.method != "TRACE" && request.method != "CONNECT";
 }
 
-}  // namespace
+// The web server will set the header that we own, and pass this one on beside it.
+bool has_alias_of_owned_header(const Scope& scope) {
+  return std::ranges::any_of(scope.request.headers.fields(), [&scope](const http::Header& header) {
+    return is_alias_of_owned_header(scope.settings->identity, header.name);
+  });
+}
 
-net::Task<> serve_check(World& world, Scope& scope, net::Exchange& exchange) {
-  const http::Request& request = scope.request;
+void send_to_login(const Scope& scope, Answer& answer) {
+  const auto location = absolute_login_location(*scope.settings, scope.request);
+  if (location) answer.response = redirect_reply(scope.request, *location);
+}
+
+// Asks the store and decides; a request that nobody may make is not asked about. A bug is no reason to answer with a
+// status that a web server might not know.
+net::Task<Verdict> judge_page(World& world, Scope& scope, bool is_servable) {
   Verdict verdict;
-  if (is_servable(request.method)) {
-    const auto renewal = request.delivers_cookies ? std::nullopt : std::optional(auth::Renewal::extend);
-    verdict = co_await judge(world, scope, rules_for(*scope.settings, request), renewal);
+  if (!is_servable) co_return verdict;
+  const http::Request& request = scope.request;
+  const auto renewal = request.delivers_cookies ? std::nullopt : std::optional(auth::Renewal::extend);
+  try {
+    auto judged = co_await judge(world, scope, rules_for(*scope.settings, request), renewal);
+    verdict = std::move(judged);
+  } catch (const std::exception& bug) {
+    verdict.error = auth::Error{auth::ErrorCode::internal, bug.what()};
   }
-  Answer answer = answer_to(*scope.settings, verdict);
+  co_return verdict;
+}
+
+net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, const Verdict& verdict, Answer answer) {
+  const http::Request& request = scope.request;
   const bool keeps_cookie = verdict.error.has_value() || !request.delivers_cookies;
   if (keeps_cookie) scope.context.leave_cookie_alone();
   const int status = answer.response.head.status;
   log_request(world.log, answer.level, answer.event, request, status, answer.reason,
               verdict.user ? std::string_view(verdict.user->user.id) : std::string_view());
   if (status == 200 && verdict.user) world.last_uses.note(verdict.user->session.row);
-  co_await reply(scope, exchange, std::move(answer.response));
+  std::vector<std::string> cookies;
+  if (const auto& cookie = scope.context.session_cookie()) cookies.push_back(*cookie);
+  // The method is the page's and not the question's: the answer to a GET has a body, whatever it is about.
+  co_await send(exchange, std::move(answer.response), request.id, false, std::move(cookies));
+}
+
+}  // namespace
+
+net::Task<> serve_check(World& world, Scope& scope, net::Exchange& exchange) {
+  const Verdict verdict = co_await judge_page(world, scope, has_servable_method(scope.request));
+  Answer answer = answer_to(*scope.settings, verdict);
+  co_await send_answer(world, scope, exchange, verdict, std::move(answer));
+}
+
+net::Task<> serve_forward(World& world, Scope& scope, net::Exchange& exchange) {
+  const bool is_servable = has_servable_method(scope.request) && !has_alias_of_owned_header(scope);
+  const Verdict verdict = co_await judge_page(world, scope, is_servable);
+  Answer answer = answer_to(*scope.settings, verdict);
+  const int status = answer.response.head.status;
+  if (status != 200) answer.response = error_reply(status, *scope.settings->pages, scope.request);
+  if (status == 401 && http::is_navigation(scope.request)) send_to_login(scope, answer);
+  co_await send_answer(world, scope, exchange, verdict, std::move(answer));
 }
 
 }  // namespace gatehouse::gateway

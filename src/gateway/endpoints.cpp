@@ -143,6 +143,7 @@ Endpoint endpoint_at(const Settings& settings, std::string_view path) {
   if (name == "logout") return Endpoint::logout;
   if (name == "session") return Endpoint::session;
   if (name == "check") return Endpoint::check;
+  if (name == "forward") return Endpoint::forward;
   return Endpoint::reserved;
 }
 
@@ -159,6 +160,7 @@ net::Task<> serve_endpoint(Endpoint endpoint, World& world, Scope& scope, net::E
     case Endpoint::logout: co_await serve_logout(world, scope, exchange); co_return;
     case Endpoint::session: co_await serve_session(world, scope, exchange); co_return;
     case Endpoint::check:
+    case Endpoint::forward:
     case Endpoint::reserved:
     case Endpoint::none: break;
   }

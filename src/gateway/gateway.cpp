@@ -146,6 +146,25 @@ net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, ne
   co_return redirect;
 }
 
+// They are for the web server to answer, if anybody: a script that echoes a request would show its cookies.
+bool is_for_web_servers(std::string_view method) {
+  return method == "TRACE" || method == "CONNECT";
+}
+
+net::Task<> refuse_method(World& world, Scope& scope, net::Exchange& exchange) {
+  log_request(world.log, ops::LogLevel::info, "denied", scope.request, 405, "method");
+  http::Response response = error_reply(405, *scope.settings->pages, scope.request);
+  response.head.headers.add("Allow", "GET, HEAD, POST");
+  co_await reply(scope, exchange, std::move(response));
+}
+
+std::unique_ptr<Scope> scope_of(std::shared_ptr<const Settings> settings, http::Request request) {
+  const Endpoint met = met_endpoint(*settings, request);
+  // A check is about another page: what counts as its own origin is that page's.
+  const bool is_of_endpoints = met != Endpoint::none && met != Endpoint::check && met != Endpoint::forward;
+  return std::make_unique<Scope>(std::move(settings), std::move(request), is_of_endpoints);
+}
+
 }  // namespace
 
 Gateway::Gateway(World world, std::shared_ptr<const Settings> settings)
@@ -162,43 +181,52 @@ std::shared_ptr<const Settings> Gateway::settings() const {
 }
 
 net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
-  auto taken = settings();
-  const Endpoint met = met_endpoint(*taken, request);
-  // A check is about another page: what counts as its own origin is that page's.
-  const bool is_of_endpoints = met != Endpoint::none && met != Endpoint::check;
-  const auto scope = std::make_unique<Scope>(std::move(taken), std::move(request), is_of_endpoints);
+  const auto scope = scope_of(settings(), std::move(request));
+  const Endpoint met = met_endpoint(*scope->settings, scope->request);
   if (met == Endpoint::check) {
     co_await serve_check(world_, *scope, exchange);
     co_return;
   }
-  Hop hop{scope->request, true};
-  if (hop.request.method == "TRACE" || hop.request.method == "CONNECT") {
-    // They are for the web server to answer, if anybody: a script that echoes a request would show its cookies.
-    log_request(world_.log, ops::LogLevel::info, "denied", hop.request, 405, "method");
-    http::Response response = error_reply(405, *scope->settings->pages, hop.request);
-    response.head.headers.add("Allow", "GET, HEAD, POST");
-    co_await reply(*scope, exchange, std::move(response));
+  if (is_for_web_servers(scope->request.method)) {
+    co_await refuse_method(world_, *scope, exchange);
     co_return;
   }
+  if (met != Endpoint::none) {
+    co_await serve_endpoint(met, world_, *scope, exchange);
+    co_return;
+  }
+  Hop hop{scope->request, true};
   for (int hops = 0; hops <= kMaxLocalRedirects; ++hops) {
-    const Endpoint endpoint = met_endpoint(*scope->settings, hop.request);
-    if (endpoint != Endpoint::none) {
-      // A script may send its visitor to an endpoint by a real redirect, not in our name.
-      if (hops == 0) co_await serve_endpoint(endpoint, world_, *scope, exchange);
-      if (hops > 0) co_await reply_error(*scope, exchange, 502);
-      co_return;
-    }
     const auto redirect = co_await serve_route(world_, *scope, exchange, hop);
     if (!redirect) co_return;
     auto next = follow(hop, *redirect);
     if (!next) break;
     hop = std::move(*next);
+    // A script may send its visitor to an endpoint by a real redirect, not in our name.
+    if (met_endpoint(*scope->settings, hop.request) != Endpoint::none) {
+      co_await reply_error(*scope, exchange, 502);
+      co_return;
+    }
   }
   log_request(world_.log, ops::LogLevel::warn, "script_failed", hop.request, 502, "local redirects that lead nowhere");
   co_await reply_error(*scope, exchange, 502);
 }
 
-net::Task<> Gateway::serve_malformed(cgi::Malformed malformed, net::Exchange& exchange) {
+net::Task<> Gateway::serve_endpoints(http::Request request, net::Exchange& exchange) {
+  const auto scope = scope_of(settings(), std::move(request));
+  const Endpoint met = met_endpoint(*scope->settings, scope->request);
+  if (met == Endpoint::check) {
+    co_await serve_check(world_, *scope, exchange);
+  } else if (met == Endpoint::forward) {
+    co_await serve_forward(world_, *scope, exchange);
+  } else if (is_for_web_servers(scope->request.method)) {
+    co_await refuse_method(world_, *scope, exchange);
+  } else {
+    co_await serve_endpoint(met, world_, *scope, exchange);
+  }
+}
+
+net::Task<> Gateway::serve_malformed(http::Malformed malformed, net::Exchange& exchange) {
   world_.log.write(
       ops::LogLevel::info, "malformed",
       {{"request", malformed.request_id}, {"status", std::to_string(malformed.status)}, {"reason", malformed.reason}});

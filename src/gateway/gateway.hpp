@@ -22,8 +22,11 @@ class Gateway {
 
   /// Answers one request. Returns without a head written only if the visitor has gone.
   [[nodiscard]] net::Task<> serve(http::Request request, net::Exchange& exchange);
+  /// Answers a request of a web server that runs its scripts itself and asks by HTTP: endpoints, `forward` among them,
+  /// and nothing else.
+  [[nodiscard]] net::Task<> serve_endpoints(http::Request request, net::Exchange& exchange);
   /// Answers a request that could not be read: 400 or 403, logged.
-  [[nodiscard]] net::Task<> serve_malformed(cgi::Malformed malformed, net::Exchange& exchange);
+  [[nodiscard]] net::Task<> serve_malformed(http::Malformed malformed, net::Exchange& exchange);
   /// Refuses a request of a kind that this version does not serve (the authorizer role), explicitly: an empty answer
   /// would let the visitor in on some servers.
   [[nodiscard]] net::Task<> refuse(std::string request_id, int status, std::string reason, net::Exchange& exchange);

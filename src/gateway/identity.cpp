@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <set>
 
 #include "auth/cookie.hpp"
 #include "gateway/login.hpp"
@@ -89,15 +88,26 @@ std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& 
   return identity;
 }
 
+bool is_owned_header(const IdentitySettings& settings, std::string_view name) {
+  const std::string canonical = canonical_header_name(name);
+  const auto is_same = [&](std::string_view owned) { return canonical == owned; };
+  const auto is_below = [&](std::string_view prefix) { return canonical.starts_with(prefix); };
+  return std::ranges::any_of(kAlwaysOwned, is_same) || std::ranges::any_of(kOwnedPrefixes, is_below) ||
+         std::ranges::any_of(settings.headers,
+                             [&](const auto& header) { return canonical_header_name(header.first) == canonical; });
+}
+
+bool is_alias_of_owned_header(const IdentitySettings& settings, std::string_view name) {
+  if (!is_owned_header(settings, name)) return false;
+  const std::string canonical = canonical_header_name(name);
+  const auto is_of = [&](const auto& header) { return canonical_header_name(header.first) == canonical; };
+  const auto configured = std::ranges::find_if(settings.headers, is_of);
+  return !http::equals_ignoring_case(name, configured == settings.headers.end() ? canonical : configured->first);
+}
+
 http::Request without_owned_headers(http::Request request, const IdentitySettings& settings,
                                     std::string_view session_cookie_name) {
-  std::set<std::string, std::less<>> owned(kAlwaysOwned.begin(), kAlwaysOwned.end());
-  for (const auto& [header, attribute] : settings.headers) owned.insert(canonical_header_name(header));
-  request.headers.remove_if([&](const http::Header& header) {
-    const std::string name = canonical_header_name(header.name);
-    return owned.contains(name) ||
-           std::ranges::any_of(kOwnedPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
-  });
+  request.headers.remove_if([&](const http::Header& header) { return is_owned_header(settings, header.name); });
   if (settings.hide_session_cookie) {
     std::optional<std::string> cookies(request.header("cookie"));
     for (const std::string_view name : {session_cookie_name, kLoginCookie, kSecureLoginCookie}) {

@@ -24,6 +24,12 @@ namespace gatehouse::gateway {
 [[nodiscard]] http::Request without_owned_headers(http::Request request, const IdentitySettings& settings,
                                                   std::string_view session_cookie_name);
 
+/// True if a client may not send a header of that name, in whatever spelling: it is configured, or reserved.
+[[nodiscard]] bool is_owned_header(const IdentitySettings& settings, std::string_view name);
+
+/// True for such a name if it is not spelled as we send it: a web server that sets ours leaves this one beside it.
+[[nodiscard]] bool is_alias_of_owned_header(const IdentitySettings& settings, std::string_view name);
+
 /// Two header names that some server or language maps to the same variable have the same canonical form: lower case,
 /// every byte outside [a-z0-9] a '-'.
 [[nodiscard]] std::string canonical_header_name(std::string_view name);

@@ -90,15 +90,20 @@ net::Task<> show_form(World& world, Scope& scope, net::Exchange& exchange, FormV
   co_await reply(scope, exchange, std::move(response), std::move(cookies));
 }
 
+// A page that would make our header block too long is not come back to.
+std::string with_return(const std::string& login, std::string_view page) {
+  const std::string rd = http::escape_component(page);
+  if (login.size() + rd.size() > kMaxReturnBytes) return login;
+  return login + (login.contains('?') ? "&" : "?") + "rd=" + rd;
+}
+
 // The external page is elsewhere, so it gets the whole URL. `target` is a path of ours, or already a URL.
 std::string external_location(const Settings& settings, const http::Request& request, const std::string& target) {
   const std::string& url = settings.login.url;
   const auto origin = http::Origin::of_request(request.scheme, request.host, request.server_port);
   const bool is_path = target.starts_with('/');
   const std::string whole = is_path && origin ? origin->text() + request.mount + target : target;
-  const std::string rd = http::escape_component(whole);
-  if (url.size() + rd.size() > kMaxReturnBytes) return url;
-  return url + (url.contains('?') ? "&" : "?") + "rd=" + rd;
+  return with_return(url, whole);
 }
 
 // A program that asked for a page of somebody else's must not take the form for it.
@@ -107,13 +112,13 @@ bool is_program_elsewhere(const Scope& scope) {
 }
 
 net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
-  if (is_program_elsewhere(scope)) {
-    co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
-    co_return;
-  }
   // A dead cookie is cleared here, not carried into the next session.
   if (auto asked = co_await identify(world, scope); !asked) {
     co_await reply_store_failure(world, scope, exchange, asked.error());
+    co_return;
+  }
+  if (is_program_elsewhere(scope)) {
+    co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
     co_return;
   }
   FormView view;
@@ -258,10 +263,17 @@ std::string csrf_value(std::string_view login_cookie) {
 
 std::string login_location(const Settings& settings, const http::Request& request) {
   if (!settings.login.url.empty()) return external_location(settings, request, path_and_query(request));
-  std::string page = request.mount + settings.endpoint_prefix + "/login";
-  const std::string rd = http::escape_component(path_and_query(request));
-  if (rd.size() > kMaxReturnBytes) return page;
-  return page + "?rd=" + rd;
+  return with_return(request.mount + settings.endpoint_prefix + "/login", path_and_query(request));
+}
+
+std::optional<std::string> absolute_login_location(const Settings& settings, const http::Request& request) {
+  if (!settings.login.url.empty()) return login_location(settings, request);
+  const auto page = http::Origin::of_request(request.scheme, request.host, request.server_port);
+  if (!page || !settings.login.enabled) return std::nullopt;
+  const http::Origin& login = settings.endpoint_origin.value_or(*page);
+  const std::string target = path_and_query(request);
+  return with_return(login.text() + settings.endpoint_prefix + "/login",
+                     login == *page ? target : page->text() + target);
 }
 
 net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {

@@ -5,6 +5,7 @@
 // cannot make somebody sign in as its author.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,12 @@ inline constexpr std::string_view kSecureLoginCookie = "__Host-gatehouse-login";
 /// Returns the Location for a navigation that needs a login: our form, or the configured external page, with the
 /// path and query asked for as `rd`. An rd that would make our header block too long is left out.
 [[nodiscard]] std::string login_location(const Settings& settings, const http::Request& request);
+
+/// The same as an absolute URL, for who asks in another server's name: on the origin of endpoints.url (`rd` is an
+/// absolute URL then, unless the page is there too), else on the page's own. nullopt if there is no login, or if it is
+/// not known where the page is.
+[[nodiscard]] std::optional<std::string> absolute_login_location(const Settings& settings,
+                                                                 const http::Request& request);
 
 /// The `csrf` field for a login cookie's value.
 [[nodiscard]] std::string csrf_value(std::string_view login_cookie);

@@ -12,6 +12,7 @@
 #include "auth/auth.hpp"
 #include "gateway/downstream.hpp"
 #include "gateway/pages.hpp"
+#include "http/networks.hpp"
 #include "http/origin.hpp"
 #include "policy/route.hpp"
 
@@ -39,6 +40,7 @@ struct Settings {
   std::optional<http::Origin> endpoint_origin;  ///< of endpoints.url
   LoginSettings login;
   std::string logout_redirect = "/";
+  http::Networks trusted_proxies;  ///< peers over TCP whose forwarded headers count
   std::shared_ptr<auth::Auth> auth;
   std::shared_ptr<const Pages> pages;
 };

@@ -3,20 +3,13 @@
 
 #include <algorithm>
 
+#include "http/syntax.hpp"
+
 namespace gatehouse::http {
 namespace {
 
 bool is_one_line(std::string_view text) {
   return text.find_first_of(std::string_view{"\r\n\0", 3}) == text.npos;
-}
-
-bool is_token_char(char c) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kMarks.contains(c);
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, is_token_char);
 }
 
 }  // namespace
@@ -25,6 +18,11 @@ bool is_writable(const ResponseHead& head) {
   const auto is_safe = [](const Header& field) { return is_token(field.name) && is_one_line(field.value); };
   return head.status >= 100 && head.status <= 999 && is_one_line(head.reason) &&
          std::ranges::all_of(head.headers.fields(), is_safe);
+}
+
+const ResponseHead& writable_head(const ResponseHead& head) {
+  static const ResponseHead bare{.status = 500, .reason = {}, .headers = {{"Content-Length", "0"}}};
+  return is_writable(head) ? head : bare;
 }
 
 void append_cgi_head(std::string& out, const ResponseHead& head) {

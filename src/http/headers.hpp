@@ -24,6 +24,8 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<Header> fields) : fields_(fields) {}
 
+  /// Makes room for so many fields.
+  void reserve(std::size_t count) { fields_.reserve(count); }
   /// Appends a field and leaves those of the same name in place.
   void add(std::string name, std::string value);
   /// Removes every field of that name, then appends one.

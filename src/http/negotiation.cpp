@@ -4,6 +4,8 @@
 #include <compare>
 #include <cstddef>
 
+#include "http/syntax.hpp"
+
 namespace gatehouse::http {
 namespace {
 
@@ -16,12 +18,6 @@ struct Preference {
 
   auto operator<=>(const Preference&) const = default;
 };
-
-std::string_view trim(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 // Cuts the part before the separator off the front of `text`. Quoted strings are not looked into: Accept has none in
 // practice, and the worst outcome is an error page in the other format.

@@ -1,5 +1,5 @@
 // Sockets with names: bound beside their place and renamed over it, inherited ones looked at before they are believed.
-#include "fastcgi/listener.hpp"
+#include "net/listener.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include <system_error>
 #include <utility>
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::net {
 namespace {
 
 constexpr int kBacklog = 1024;
@@ -287,4 +287,4 @@ std::expected<std::vector<InheritedSocket>, std::string> take_systemd_sockets() 
   return sockets;
 }
 
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::net

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::net {
 
 /// "unix:PATH" or "tcp:HOST:PORT" ("tcp:[::1]:9000"), as in the configuration's `listen`.
 struct ListenAddress {
@@ -50,4 +50,4 @@ struct InheritedSocket {
 /// True if the descriptor is a listening stream socket (spawn-fcgi, mod_fcgid and lighttpd pass one as fd 0).
 [[nodiscard]] bool is_listening_socket(int fd);
 
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::net

@@ -1,5 +1,5 @@
 // Accepting, spreading connections over the reactors, and the ways to stop.
-#include "fastcgi/server.hpp"
+#include "net/server.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -7,15 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
 #include <array>
 #include <cerrno>
-#include <mutex>
 
-#include "fastcgi/connection.hpp"
-
-namespace gatehouse::fastcgi {
+namespace gatehouse::net {
 namespace {
 
 // Without descriptors or memory accept fails again at once; so it is left alone for a moment.
@@ -51,10 +49,9 @@ bool is_about_one_connection(int error) {
 }  // namespace
 
 // Thread-safe where it says so; the rest happens on the first reactor.
-class Server::Impl final : public ConnectionHost, public std::enable_shared_from_this<Server::Impl> {
+class Server::Impl final : public ServerHost, public std::enable_shared_from_this<Server::Impl> {
  public:
-  Impl(const std::vector<asio::io_context*>& contexts, std::vector<int> listeners, Handler serve,
-       const ServerOptions& bounds);
+  Impl(const std::vector<asio::io_context*>& contexts, std::vector<Listening> listeners, const ServerOptions& bounds);
   ~Impl() override;
 
   // Thread-safe.
@@ -71,10 +68,10 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   void open_acceptors();
   void close_acceptors();
   void wake_acceptors();
-  void adopt(int fd, bool is_tcp);
+  void adopt(int fd, bool is_tcp, const ConnectionFactory& make);
   [[nodiscard]] bool is_full() const { return connections.load() >= options.max_connections; }
   void end_idle_connections();
-  void sweep_after_grace(Reactor& reactor, net::Deadline end);
+  void sweep_after_grace(Reactor& reactor, Deadline end);
   void close_connections();
   void check_drained();
 
@@ -84,7 +81,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   std::atomic<bool> has_paused_acceptor_{false};  // one waits for a connection to end
 
   // Confined to the first reactor.
-  std::vector<int> listeners_;                      // until their acceptors own them
+  std::vector<Listening> listeners_;                // until their acceptors own them
   std::vector<std::weak_ptr<Acceptor>> acceptors_;  // each lives by its own wait
   std::size_t next_reactor_ = 0;
   std::function<void()> drained_;
@@ -93,11 +90,12 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
 // One listening socket. It is held by nothing but what it waits for, so that it dies on its reactor.
 class Server::Impl::Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Acceptor(std::shared_ptr<Impl> server, int fd)
+  Acceptor(std::shared_ptr<Impl> server, Listening listening)
       : server_(std::move(server)),
-        descriptor_(server_->first().get_executor(), fd),
+        make_(std::move(listening.make)),
+        descriptor_(server_->first().get_executor(), listening.fd),
         pause_(server_->first().get_executor()),
-        is_tcp_(is_tcp_socket(fd)) {}
+        is_tcp_(is_tcp_socket(listening.fd)) {}
 
   void accept();
   void wake() {
@@ -120,6 +118,7 @@ class Server::Impl::Acceptor : public std::enable_shared_from_this<Acceptor> {
   void pause();
 
   const std::shared_ptr<Impl> server_;
+  const ConnectionFactory make_;
   asio::posix::basic_stream_descriptor<ReactorExecutor> descriptor_;
   Timer pause_;
   const bool is_tcp_;
@@ -139,7 +138,7 @@ Server::Impl::Acceptor::Turn Server::Impl::Acceptor::accept_some() {
     if (server_->is_full()) return Turn::pause;
     const int fd = ::accept4(descriptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      server_->adopt(fd, is_tcp_);
+      server_->adopt(fd, is_tcp_, make_);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return Turn::wait;
     } else if (!is_about_one_connection(errno)) {
@@ -167,15 +166,15 @@ void Server::Impl::Acceptor::pause() {
   });
 }
 
-Server::Impl::Impl(const std::vector<asio::io_context*>& contexts, std::vector<int> listeners, Handler serve,
+Server::Impl::Impl(const std::vector<asio::io_context*>& contexts, std::vector<Listening> listeners,
                    const ServerOptions& bounds)
-    : ConnectionHost(std::move(serve), bounds), listeners_(std::move(listeners)) {
+    : ServerHost(bounds), listeners_(std::move(listeners)) {
   for (asio::io_context* context : contexts) reactors_.push_back(std::make_unique<Reactor>(*context));
-  for (const int fd : listeners_) prepare_listener(fd);
+  for (const Listening& listening : listeners_) prepare_listener(listening.fd);
 }
 
 Server::Impl::~Impl() {
-  for (const int fd : listeners_) ::close(fd);
+  for (const Listening& listening : listeners_) ::close(listening.fd);
 }
 
 void Server::Impl::start() {
@@ -184,8 +183,8 @@ void Server::Impl::start() {
 
 void Server::Impl::open_acceptors() {
   if (is_stopping_) return;
-  for (const int fd : std::exchange(listeners_, {})) {
-    const auto acceptor = std::make_shared<Acceptor>(shared_from_this(), fd);
+  for (Listening& listening : std::exchange(listeners_, {})) {
+    const auto acceptor = std::make_shared<Acceptor>(shared_from_this(), std::move(listening));
     acceptors_.push_back(acceptor);
     acceptor->accept();
   }
@@ -195,7 +194,7 @@ void Server::Impl::close_acceptors() {
   for (const std::weak_ptr<Acceptor>& weak : std::exchange(acceptors_, {})) {
     if (const auto acceptor = weak.lock()) acceptor->close();
   }
-  for (const int fd : std::exchange(listeners_, {})) ::close(fd);
+  for (const Listening& listening : std::exchange(listeners_, {})) ::close(listening.fd);
 }
 
 void Server::Impl::wake_acceptors() {
@@ -204,11 +203,11 @@ void Server::Impl::wake_acceptors() {
   }
 }
 
-void Server::Impl::adopt(int fd, bool is_tcp) {
+void Server::Impl::adopt(int fd, bool is_tcp, const ConnectionFactory& make) {
   if (is_tcp) set_no_delay(fd);
   Reactor& reactor = *reactors_[next_reactor_];
   next_reactor_ = (next_reactor_ + 1) % reactors_.size();
-  auto connection = std::make_shared<Connection>(shared_from_this(), reactor, fd, is_tcp);
+  auto connection = make({shared_from_this(), reactor, fd, is_tcp});
   if (&reactor == reactors_.front().get()) return connection->start();
   asio::post(reactor.context, [connection = std::move(connection)] { connection->start(); });
 }
@@ -237,16 +236,17 @@ void Server::Impl::stop(std::function<void()> drained) {
 // A web server may use a kept connection at any moment. Closed right after an answer, it would often meet its next
 // request half way, so only those that seem to be forgotten are closed.
 void Server::Impl::end_idle_connections() {
-  const net::Deadline end = net::after(options.shutdown_patience);
+  const Deadline end = after(options.shutdown_patience);
   for (const auto& reactor : reactors_) {
     asio::post(reactor->context, [self = shared_from_this(), &reactor = *reactor, end] {
+      reactor.is_draining = true;
       for (Connection& connection : reactor.connections) connection.forget_use();
       self->sweep_after_grace(reactor, end);
     });
   }
 }
 
-void Server::Impl::sweep_after_grace(Reactor& reactor, net::Deadline end) {
+void Server::Impl::sweep_after_grace(Reactor& reactor, Deadline end) {
   if (reactor.connections.empty() || is_abandoned_) return;
   const auto timer = std::make_shared<Timer>(reactor.context.get_executor(), options.shutdown_grace);
   timer->async_wait([self = shared_from_this(), timer, &reactor, end](const boost::system::error_code&) {
@@ -273,10 +273,10 @@ void Server::Impl::close_all() {
 void Server::Impl::close_connections() {
   for (const auto& reactor : reactors_) {
     asio::post(reactor->context, [self = shared_from_this(), &reactor = *reactor] {
-      std::vector<std::shared_ptr<Wire>> all;  // a notice of abort runs foreign code while we go through them
-      for (Connection& connection : reactor.connections) all.push_back(connection.weak_from_this().lock());
-      for (const std::shared_ptr<Wire>& connection : all) {
-        if (connection) connection->close(net::StreamError::closed);
+      std::vector<std::shared_ptr<Connection>> all;  // a notice of abort runs foreign code while we go through them
+      for (Connection& connection : reactor.connections) all.push_back(connection.hold());
+      for (const std::shared_ptr<Connection>& connection : all) {
+        if (connection) connection->close_now();
       }
     });
   }
@@ -292,9 +292,9 @@ void Server::Impl::abandon() {
   });
 }
 
-Server::Server(const std::vector<net::asio::io_context*>& reactors, std::vector<int> listeners, Handler handler,
-               ServerOptions options)
-    : impl_(std::make_shared<Impl>(reactors, std::move(listeners), std::move(handler), options)) {}
+Server::Server(const std::vector<asio::io_context*>& reactors, std::vector<Listening> listeners,
+               const ServerOptions& options)
+    : impl_(std::make_shared<Impl>(reactors, std::move(listeners), options)) {}
 
 Server::~Server() {
   impl_->abandon();
@@ -316,4 +316,4 @@ ServerCounts Server::counts() const {
   return {.connections = impl_->connections, .busy = impl_->busy};
 }
 
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::net

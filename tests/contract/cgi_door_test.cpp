@@ -356,7 +356,7 @@ Task<> write_unsafe_head(Door& door) {
 TEST_F(CgiDoor, AHeadThatWouldMakeALineOfItsOwnIsABare500) {
   Door door(context.get_executor(), input.read, output.write, 0);
   run(write_unsafe_head(door));
-  EXPECT_EQ(read_all(output.read), "Status: 500 Internal Server Error\r\n\r\n");
+  EXPECT_EQ(read_all(output.read), "Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST_F(CgiDoor, OneSocketMayBeBothEnds) {  // mod_cgid

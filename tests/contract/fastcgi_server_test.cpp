@@ -495,7 +495,7 @@ TEST(FastcgiServer, AHeaderThatWouldMakeALineOfItsOwnBecomesABareError) {
       }(request, bad);
     });
     Client client(house.path());
-    expect_whole(client.ask(responder_request(true, kParams)), "Status: 500 Internal Server Error\r\n\r\n");
+    expect_whole(client.ask(responder_request(true, kParams)), "Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
   }
 }
 
@@ -537,7 +537,7 @@ TEST(FastcgiServer, AVisitorWhoGoesIsNoticedWhileTheHandlerWaits) {
       EXPECT_EQ(watch.read.get_future().get(), StreamError::closed);
       watch.noticed.get_future().wait();
       if (way == Way::abort_request) expect_dropped(client.receive());
-      EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 0; }));
+      EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 0; }));
       EXPECT_EQ(watch.notices, 1);
     }
   }
@@ -598,7 +598,7 @@ TEST(FastcgiServer, AnAbortInParamsNeverReachesTheHandler) {
   at_once.send(begin_and_params(kResponder, true, kParams) + raw_record(2, 1, ""));
   expect_dropped(at_once.receive());
   in_params.close();
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 0; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 0; }));
   EXPECT_EQ(served, 0);
 }
 
@@ -778,7 +778,7 @@ TEST(FastcgiServer, AReaderThatStopsEndsTheDownloadByItsDeadline) {
     const Answer answer = client.receive();
     EXPECT_TRUE(answer.is_closed);
     EXPECT_FALSE(answer.end);
-    EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 0; }));
+    EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 0; }));
   }
 }
 
@@ -910,7 +910,8 @@ TEST(FastcgiServer, FiveHundredIdleConnectionsLiveBesideSixtyFourBusyOnes) {
   for (Client& client : idle) {
     expect_whole(client.ask(responder_request(true, kParams)), echo_of("responder", kParams));
   }
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 500 && counts.busy == 0; }));
+  EXPECT_TRUE(
+      house.reaches([](const net::ServerCounts& counts) { return counts.connections == 500 && counts.busy == 0; }));
   const int threads = thread_count();
   std::atomic<int> answered = 0;
   std::atomic<int> most_threads = 0;
@@ -960,7 +961,7 @@ TEST(FastcgiServer, AcceptsNoMoreThanItsMaximumAndGoesOnWhenOneEnds) {
   std::vector<Client> clients;
   clients.reserve(3);
   for (int i = 0; i < 3; ++i) clients.emplace_back(house.path());
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 3; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 3; }));
   Client waiting(house.path());
   waiting.send(responder_request(true, kParams));
   EXPECT_FALSE(waiting.sees_anything_within(150));
@@ -992,9 +993,9 @@ TEST(FastcgiServer, WithoutDescriptorsItWaitsAndRecovers) {
   Client before(house.path());
   expect_whole(before.ask(responder_request(true, kParams)), echo_of("responder", kParams));
   Client late(house.path());
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 2; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 2; }));
   late.close();
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 1; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 1; }));
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   ASSERT_GE(fd, 0);
   sockaddr_un address{};
@@ -1071,7 +1072,7 @@ TEST(FastcgiServer, StopServesIdleConnectionsForAGraceAndThenClosesThem) {
   expect_whole(used.ask(responder_request(true, kParams)), echo_of("responder", kParams));
   Client half(house.path());
   half.send("\1\1");
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 3; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 3; }));
   std::promise<void> drained;
   house.server().stop([&drained] { drained.set_value(); });
   expect_whole(used.ask(responder_request(true, kParams)), echo_of("responder", kParams));
@@ -1092,7 +1093,7 @@ TEST(FastcgiServer, StopWaitsForARequestThatHasBegunToArrive) {
   Client idle(house.path());
   in_params.send(request.substr(0, 20));
   in_header.send(request.substr(0, 5));
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 3; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 3; }));
   std::promise<void> drained;
   house.server().stop([&drained] { drained.set_value(); });
   EXPECT_TRUE(idle.sees_end()) << "the sweep has been there";
@@ -1131,7 +1132,7 @@ TEST(FastcgiServer, StopKeepsAConnectionThatIsInUse) {
   House house(echo, options);
   Client used(house.path());
   Client idle(house.path());
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 2; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 2; }));
   std::promise<void> drained;
   std::future<void> const has_drained = drained.get_future();
   house.server().stop([&drained] { drained.set_value(); });
@@ -1191,12 +1192,13 @@ TEST(FastcgiServer, CloseAllEndsEveryConnectionWithoutAnEndMark) {
   busy.send(begin_and_params(kResponder, true, kParams));
   watch.begun.get_future().wait();
   Client idle(house.path());
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 2; }));
+  EXPECT_TRUE(house.reaches([](const net::ServerCounts& counts) { return counts.connections == 2; }));
   house.server().close_all();
   expect_dropped(busy.receive());
   EXPECT_TRUE(idle.sees_end());
   EXPECT_EQ(watch.read.get_future().get(), StreamError::closed);
-  EXPECT_TRUE(house.reaches([](const ServerCounts& counts) { return counts.connections == 0 && counts.busy == 0; }));
+  EXPECT_TRUE(
+      house.reaches([](const net::ServerCounts& counts) { return counts.connections == 0 && counts.busy == 0; }));
 }
 
 // Waits for ever in each of the ways in which a handler can wait.
@@ -1244,9 +1246,9 @@ TEST(FastcgiServer, AServerMayGoWhileItsReactorsRunOn) {
   net::asio::io_context reactor;
   const test::Folder folder;
   const std::string path = folder / "s";
-  auto server =
-      std::make_unique<Server>(std::vector{&reactor}, std::vector{listen_on(test::unix_at(path), {}).value()},
-                               [&](ServerRequest& request) { return wait_for_abort(request, begun, noticed); });
+  const auto wait = [&](ServerRequest& request) { return wait_for_abort(request, begun, noticed); };
+  const std::vector<net::Listening> listeners{{net::listen_on(test::unix_at(path), {}).value(), connections(wait)}};
+  auto server = std::make_unique<net::Server>(std::vector{&reactor}, listeners);
   server->start();
   std::thread thread([&reactor] { reactor.run(); });
   Client busy(path);
@@ -1263,9 +1265,9 @@ TEST(FastcgiServer, AServerMayGoWhileItsReactorsRunOn) {
 TEST(FastcgiServer, OneThatWasNeverStartedClosesItsSockets) {
   const test::Folder folder;
   net::asio::io_context reactor;
-  const int fd = listen_on(test::unix_at(folder / "s"), {}).value();
+  const int fd = net::listen_on(test::unix_at(folder / "s"), {}).value();
   {
-    const Server server({&reactor}, {fd}, echo);
+    const net::Server server({&reactor}, {{fd, connections(echo)}});
   }
   reactor.run();
   EXPECT_FALSE(Client(folder / "s").is_connected());

@@ -9,14 +9,14 @@
 
 #include "contract/fastcgi_client.hpp"
 #include "contract/fastcgi_house.hpp"
-#include "fastcgi/listener.hpp"
+#include "net/listener.hpp"
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::net {
 namespace {
 
-using test::Client;
-using test::Folder;
-using test::unix_at;
+using fastcgi::test::Client;
+using fastcgi::test::Folder;
+using fastcgi::test::unix_at;
 
 struct stat status_of(const std::string& path) {
   struct stat status{};
@@ -222,4 +222,4 @@ TEST(FastcgiListener, WithoutSystemdThereAreNone) {
 // NOLINTEND(concurrency-mt-unsafe)
 
 }  // namespace
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::net

@@ -17,11 +17,12 @@ ROOMS = {
     "policy": {"auth", "http"},
     "store": {"auth"},
     "fastcgi": {"http", "net"},
+    "httpd": {"http", "net"},
     "cgi": {"http", "net"},
     "ops": {"http"},
     "config": {"auth", "http", "policy"},
     "gateway": {"auth", "http", "policy", "cgi", "net", "ops"},
-    "app": {"http", "auth", "net", "policy", "store", "fastcgi", "cgi", "ops", "config", "gateway"},
+    "app": {"http", "auth", "net", "policy", "store", "fastcgi", "httpd", "cgi", "ops", "config", "gateway"},
 }
 
 # A foreign header → the rooms that may include it.
@@ -32,7 +33,7 @@ FOREIGN = {
     "argon2.h": {"auth"},
     "utf8proc.h": {"auth"},
     "openssl/": {"auth", "gateway", "app"},
-    "boost/": {"net", "fastcgi", "cgi", "app"},
+    "boost/": {"net", "fastcgi", "httpd", "cgi", "app"},
     "fcgi": set(),
     "spdlog/": {"ops"},
     "CLI/": {"app"},

@@ -14,6 +14,7 @@
 #include "gateway/identity.hpp"
 #include "http/negotiation.hpp"
 #include "http/percent.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::fuzz {
 namespace {
@@ -36,11 +37,7 @@ Variables variables_of(std::string_view bytes) {
   return variables;
 }
 
-bool is_control_but_tab(char byte) {
-  return byte != '\t' && http::is_control(byte);
-}
-
-void check_refusal(const cgi::Malformed& refusal) {
+void check_refusal(const http::Malformed& refusal) {
   require(refusal.request_id == "id", "a refusal keeps the request's id");
   require(refusal.status == 400 || refusal.status == 403, "a refusal is a refusal");
   require(!refusal.reason.empty() && std::ranges::none_of(refusal.reason, http::is_control), "a reason is one line");
@@ -67,7 +64,7 @@ void check_request(const http::Request& request, const Variables& variables) {
                 std::ranges::all_of(
                     name, [](char c) { return c == '-' || (http::is_alphanumeric(c) && !(c >= 'A' && c <= 'Z')); }),
             "a header's name is in lower case, plain");
-    require(std::ranges::none_of(value, is_control_but_tab), "no control byte in a header");
+    require(!http::has_control_byte(value), "no control byte in a header");
   }
   for (const char* name : {"proxy", "authorization", "content-length", "content-type"}) {
     require(!request.headers.has(name), "what is never believed is not kept");
@@ -178,12 +175,10 @@ void check_run(const http::Request& request, bool is_signed_in) {
 
 // Headers as HTTP has them, where the letters' case, '-', '_' and '.' differ: any token is a name.
 http::Request with_headers(http::Request request, const Variables& variables) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  const auto is_token_byte = [&](char c) { return http::is_alphanumeric(c) || kMarks.contains(c); };
   for (const auto& [name, value] : variables) {
     const std::string header = name.starts_with("HTTP_") ? name.substr(5) : name;
-    const bool is_clean = std::ranges::none_of(value, is_control_but_tab);
-    if (!header.empty() && std::ranges::all_of(header, is_token_byte) && is_clean) request.headers.add(header, value);
+    const bool is_clean = !http::has_control_byte(value);
+    if (http::is_token(header) && is_clean) request.headers.add(header, value);
   }
   return request;
 }

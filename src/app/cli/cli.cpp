@@ -20,7 +20,7 @@
 #include "app/cli/privileges.hpp"
 #include "app/version.hpp"
 #include "config/load.hpp"
-#include "fastcgi/listener.hpp"
+#include "net/listener.hpp"
 
 namespace gatehouse::app {
 
@@ -42,7 +42,7 @@ struct Arguments {
   bool allow_weak = false;
   cli::RevokeArguments revoke;
   cli::ExplainArguments explain;
-  std::string part = "server";
+  cli::SnippetArguments snippet;
 };
 
 // ── serving ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,32 +56,38 @@ std::expected<std::optional<gid_t>, std::string> group_id(const std::string& gro
   return std::unexpected("socket.group: there is no group " + group);
 }
 
-std::expected<std::vector<Listener>, std::string> own_listeners(const config::Config& config) {
+/// Adds the configured sockets of a kind that was not inherited.
+std::expected<void, std::string> add_own_listeners(const config::Config& config, Protocol protocol,
+                                                   std::vector<Listener>& listeners) {
+  if (std::ranges::find(listeners, protocol, &Listener::protocol) != listeners.end()) return {};
   auto group = group_id(config.socket.group);
   if (!group) return std::unexpected(group.error());
-  std::vector<Listener> listeners;
-  for (const std::string& text : config.listen) {
-    const auto address = fastcgi::ListenAddress::parse(text);
-    if (!address) return std::unexpected("listen: " + text + " is no address");
-    auto fd = fastcgi::listen_on(*address, {config.socket.mode, *group});
+  for (const std::string& text : protocol == Protocol::http ? config.listen_http : config.listen) {
+    const auto address = net::ListenAddress::parse(text);
+    if (!address) return std::unexpected(text + " is no address");
+    auto fd = net::listen_on(*address, {config.socket.mode, *group});
     if (!fd) return std::unexpected(fd.error());
-    listeners.push_back({*fd, text, true});
+    listeners.push_back({*fd, protocol, text, true});
   }
-  return listeners;
+  return {};
 }
 
 std::expected<std::vector<Listener>, std::string> inherited_listeners() {
-  auto sockets = fastcgi::take_systemd_sockets();
+  auto sockets = net::take_systemd_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   std::vector<Listener> listeners;
-  for (const fastcgi::InheritedSocket& socket : *sockets) {
-    if (socket.name == "http" || socket.name == "admin") {
-      return std::unexpected("systemd passed a socket named " + socket.name +
-                             ", which this version does not serve; allowed: FastCGI sockets");
+  for (const net::InheritedSocket& socket : *sockets) {
+    if (socket.name == "admin") {
+      return std::unexpected(
+          "systemd passed a socket named admin, which this version does not serve; allowed: http, "
+          "and any other name for FastCGI");
     }
-    listeners.push_back({socket.fd, "inherited:" + socket.name, false});
+    const Protocol protocol = socket.name == "http" ? Protocol::http : Protocol::fastcgi;
+    listeners.push_back({socket.fd, protocol, "inherited:" + socket.name, false});
   }
-  if (fastcgi::is_listening_socket(STDIN_FILENO)) listeners.push_back({STDIN_FILENO, "inherited:fd0", false});
+  if (net::is_listening_socket(STDIN_FILENO)) {
+    listeners.push_back({STDIN_FILENO, Protocol::fastcgi, "inherited:fd0", false});
+  }
   return listeners;
 }
 
@@ -93,8 +99,9 @@ int serve_on(config::Config config, std::vector<Listener> listeners) {
 int serve(config::Config config) {
   auto listeners = inherited_listeners();
   if (!listeners) return complain(kFailed, listeners.error());
-  if (listeners->empty()) listeners = own_listeners(config);
-  if (!listeners) return complain(kFailed, listeners.error());
+  for (const Protocol protocol : {Protocol::fastcgi, Protocol::http}) {
+    if (auto added = add_own_listeners(config, protocol, *listeners); !added) return complain(kFailed, added.error());
+  }
   if (listeners->empty()) return complain(kConfigError, "nothing to listen on; see `listen` in " + config.file);
   // After the sockets, which may need root, and before anything is served: a script must not run as root by accident.
   if (auto changed = cli::become_owner_of_store(config.store); !changed) {
@@ -119,7 +126,7 @@ std::expected<config::Config, int> config_of_spawned_process(const std::string& 
 int serve_on_stdin(const std::string& config_file) {
   auto config = config_of_spawned_process(config_file);
   if (!config) return config.error();
-  return serve_on(std::move(*config), {{STDIN_FILENO, "inherited:fd0", false}});
+  return serve_on(std::move(*config), {{STDIN_FILENO, Protocol::fastcgi, "inherited:fd0", false}});
 }
 
 // Whatever goes wrong, the answer is explicit. Once the process has taken stdout, what is printed here goes nowhere.
@@ -180,7 +187,7 @@ class CommandLine {
         [this] { return check(arguments_.config_file); });
     add("version", "Print version, commit and libraries", [] { return version(); });
     add_explain_command();
-    add_snippet_commands();
+    add_snippet_command();
     add_db_commands();
     add_user_commands();
     add_session_commands();
@@ -196,7 +203,7 @@ class CommandLine {
       return kUsage;
     }
     if (chosen_) return chosen_();
-    if (fastcgi::is_listening_socket(STDIN_FILENO)) return serve_on_stdin(arguments_.config_file);
+    if (net::is_listening_socket(STDIN_FILENO)) return serve_on_stdin(arguments_.config_file);
     fmt::print(stderr, "{}", app_.help());
     return kUsage;
   }
@@ -239,14 +246,21 @@ class CommandLine {
     take_json(*explain);
   }
 
-  void add_snippet_commands() {
-    CLI::App* snippet = add_group("snippet", "Configuration for a web server, made from ours");
-    CLI::App* nginx =
-        add_with_config(*snippet, "nginx", "nginx, check door (auth_request)",
-                        [this](const config::Config& c) { return cli::snippet_nginx(c, arguments_.part); });
-    nginx->add_option("--part", arguments_.part, "server: into the server block; application: beside fastcgi_pass")
-        ->check(CLI::IsMember({"server", "application"}))
-        ->capture_default_str();
+  void add_snippet_command() {
+    CLI::App* snippet = add("snippet", "Print configuration for a web server, made from ours", [this] {
+      const auto config = cli::load_config(arguments_.config_file);
+      return config ? cli::snippet(*config, arguments_.snippet) : kConfigError;
+    });
+    snippet->add_option("server", arguments_.snippet.server, "nginx (check door) or caddy (forward door)")
+        ->required()
+        ->type_name("SERVER");
+    snippet
+        ->add_option("--part", arguments_.snippet.part,
+                     "Of nginx's: into the server block, beside fastcgi_pass, into the http block")
+        ->check(CLI::IsMember({"server", "application", "http"}))
+        ->default_str("server");
+    snippet->add_option("--over", arguments_.snippet.over, "How it asks; without: fastcgi if `listen` has an address")
+        ->check(CLI::IsMember({"fastcgi", "http"}));
   }
 
   void add_db_commands() {
@@ -319,7 +333,7 @@ class CommandLine {
 
 int run(int argc, char** argv) {
   if (std::getenv("GATEWAY_INTERFACE") != nullptr) {
-    return fastcgi::is_listening_socket(STDIN_FILENO) ? serve_on_stdin("") : serve_as_cgi();
+    return net::is_listening_socket(STDIN_FILENO) ? serve_on_stdin("") : serve_as_cgi();
   }
   CommandLine command_line;
   return command_line.run(argc, argv);

@@ -31,8 +31,13 @@ struct ExplainArguments {
 /// Says which route decides a request, why, and what the script would be told. Without a user: for nobody.
 int explain(const config::Config& config, const ExplainArguments& arguments);
 
-/// Prints web server configuration. `part`: "server" or "application".
-int snippet_nginx(const config::Config& config, std::string_view part);
+struct SnippetArguments {
+  std::string server;  ///< nginx | caddy
+  std::string part;    ///< of nginx's: server | application | http; "": server
+  std::string over;    ///< fastcgi | http; "": FastCGI if we listen for it, else HTTP
+};
+/// Prints configuration for a web server, made from ours.
+int snippet(const config::Config& config, const SnippetArguments& arguments);
 
 int session_list(const config::Config& config, const std::string& user, bool as_json);
 struct RevokeArguments {

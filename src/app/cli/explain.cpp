@@ -12,6 +12,7 @@
 #include "gateway/identity.hpp"
 #include "gateway/judge.hpp"
 #include "http/origin.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::app::cli {
 
@@ -22,6 +23,7 @@ using Json = nlohmann::ordered_json;
 /// The request, or why it would be refused as malformed.
 std::expected<http::Request, std::string> request_of(const std::string& method, std::string_view url) {
   http::Request request;
+  if (!http::is_token(method)) return std::unexpected("the method is no token");
   request.method = method;
   request.scheme = "https";
   if (const auto scheme_end = url.find("://"); scheme_end != url.npos) {
@@ -118,6 +120,7 @@ Json explain_request(const gateway::Settings& settings, const http::Request& req
     case gateway::Endpoint::logout:
     case gateway::Endpoint::session:
     case gateway::Endpoint::check:
+    case gateway::Endpoint::forward:
       return {{"route", nullptr}, {"decision", "endpoint"}, {"reason", "an endpoint of ours; no route is asked"}};
     case gateway::Endpoint::reserved: break;
   }

@@ -294,7 +294,7 @@ TEST(ReadRequest, RefusalKnowsTheIdAndTheForm) {
 
 // ---- A check: a web server asks about another page ----
 
-std::expected<http::Request, Malformed> read_check(Variables more) {
+std::expected<http::Request, http::Malformed> read_check(Variables more) {
   Variables variables{{"REQUEST_METHOD", "GET"},
                       {"SCRIPT_NAME", "/auth/check"},
                       {"REQUEST_URI", "/raw/../page"},

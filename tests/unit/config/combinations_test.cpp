@@ -109,6 +109,11 @@ TEST(Combination, AUnixPathFitsIntoItsAddress) {
 TEST(Combination, OpenDoorsAreWarnings) {
   expect_warning("listen: 'tcp:0.0.0.0:9000'", "1:9: listen: ");
   expect_warning("listen: ['tcp:127.0.0.1:9000', 'tcp:[::]:9000']", "1:32: listen[1]: ");
+  expect_warning("listen_http: 'tcp:127.0.0.1:9000'", "1:14: listen_http: over tcp nobody's forwarded headers count");
+  EXPECT_THAT(
+      loaded("listen_http: 'tcp:127.0.0.1:9000'\ntrusted_proxies: [127.0.0.1]\nroutes: [{path: /, access: deny}]")
+          .warnings,
+      IsEmpty());
   expect_warning("socket: {mode: '0666'}", "1:16: socket.mode: ");
   expect_warning("login: {min_password: 7}", "1:23: login.min_password: ");
   expect_warning("routes: []", "1:9: routes: ");
@@ -118,7 +123,6 @@ TEST(Combination, OpenDoorsAreWarnings) {
 
 TEST(Unserved, WhatComesLaterIsAProblem) {
   expect_problem("store: {driver: mysql}", "1:17: store.driver: is not in this version yet; allowed: sqlite");
-  expect_problem("listen_http: unix:/x", "1:14: listen_http: is not in this version yet; allowed: []");
   expect_problem("admin: {listen: 'tcp:127.0.0.1:9150'}", "1:17: admin.listen: is not in this version yet");
   expect_problem("login: {breached_file: /x}", "1:24: login.breached_file: is not in this version yet");
 }

@@ -58,5 +58,17 @@ TEST(Identity, SpellingsThatMeanOneVariableHaveOneCanonicalName) {
   }
 }
 
+TEST(OwnedHeader, AnAliasIsAnotherSpellingThanTheOneThatIsSent) {
+  const IdentitySettings settings{{{"X-User", "username"}, {"X_Mail", "email"}}, false, true};
+  for (const char* ours :
+       {"x-user", "X-USER", "x_mail", "Remote-User", "proxy", "x-gatehouse-user", "X-Other", "X_Other"}) {
+    EXPECT_FALSE(is_alias_of_owned_header(settings, ours)) << ours;
+  }
+  for (const char* alias : {"x_user", "X.User", "x-mail", "X.Mail", "Remote_User", "redirect_status",
+                            "x_gatehouse-user", "x-gatehouse_user", "Variable_X"}) {
+    EXPECT_TRUE(is_alias_of_owned_header(settings, alias)) << alias;
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::gateway

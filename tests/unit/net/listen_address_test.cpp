@@ -1,9 +1,9 @@
 // Addresses to listen on, as the configuration writes them.
 #include <gtest/gtest.h>
 
-#include "fastcgi/listener.hpp"
+#include "net/listener.hpp"
 
-namespace gatehouse::fastcgi {
+namespace gatehouse::net {
 namespace {
 
 TEST(ListenAddress, KeepsItsText) {
@@ -52,4 +52,4 @@ TEST(ListenAddress, AUnixPathHasAtMost107Bytes) {
 }
 
 }  // namespace
-}  // namespace gatehouse::fastcgi
+}  // namespace gatehouse::net
