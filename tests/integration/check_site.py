@@ -1,5 +1,6 @@
-"""A real nginx that asks the check door before it serves: static files, php-fpm. Its configuration is what
-`gatehouse snippet nginx` prints for the site's own gatehouse.yaml."""
+"""A real nginx that asks the check door before it serves: static files, php-fpm. Its site is the one that we ship
+(conf/nginx/gatehouse-check.conf); what that includes is printed by `gatehouse snippet nginx` for the site's own
+gatehouse.yaml, over FastCGI or over HTTP."""
 
 import os
 import pathlib
@@ -7,23 +8,24 @@ import signal
 import subprocess
 
 from cgi_servers import USER, stop_process
-from harness import Gatehouse, Nginx, accepts, clean_environment, die_with_the_test, wait_until
-from visitor import PASSWORD, Visitor
+from harness import Gatehouse, Nginx, Site, accepts, clean_environment, die_with_the_test, wait_until
+
+TRANSPORTS = ["fastcgi", "http"]
 
 PHP_FPM = next(iter(sorted(pathlib.Path("/usr/sbin").glob("php-fpm*"))), None)
-SHOW = "<?php header('Content-Type: application/json'); echo json_encode(['server' => $_SERVER, 'post' => file_get_contents('php://input')]);"
+SHOW = "<?php header('Content-Type: application/json'); echo json_encode(['env' => $_SERVER, 'post' => file_get_contents('php://input')]);"
 
-LOCATIONS = """
-root "{root}";
-location / {{ try_files $uri $uri/ =404; }}
-location /app/ {{ index index.php; }}
-location ~ \\.php(/|$) {{
-    fastcgi_split_path_info ^(.+?\\.php)(/.*)$;
-    include application.conf;
-    fastcgi_param PATH_INFO $fastcgi_path_info;
-    fastcgi_pass "unix:{php}";
-}}
-"""
+# What lies below the site's root.
+PAGES = {
+    "page.html": "a page",
+    "public/page.html": "a public page",
+    "admin/page.html": "an admin's page",
+    "closed/page.html": "a closed page",
+    "app/index.php": SHOW,
+    "app/show.php": SHOW,
+    "public/show.php": SHOW,
+    "admin/index.php": SHOW,
+}
 
 
 class PhpFpm:
@@ -62,62 +64,70 @@ class PhpFpm:
 
 
 class CheckedNginx(Nginx):
-    """The site block is ours, the include files are printed by gatehouse."""
+    """As many of the shipped server as there are `servers`, each with further lines of its own."""
 
-    def __init__(self, gatehouse, locations, http_lines=""):
-        super().__init__(gatehouse, http_lines=http_lines)
-        for part in ("server", "application"):
-            text = gatehouse.run("snippet", "nginx", "--part", part, check=0).stdout
-            (self.folder / f"{part}.conf").write_text(text)
-        self.site = f"server {{\nlisten 80;\ninclude server.conf;\n{locations}\n}}\n"
+    def __init__(self, gatehouse, servers, http_lines, paths):
+        super().__init__(gatehouse, http_lines, shipped="gatehouse-check.conf", paths=paths)
+        self.http_lines += "\ninclude http.conf;"
+        self.print_part(gatehouse, "http.conf", "--part", "http")
+        self.print_part(gatehouse, "gatehouse-application.conf", "--part", "application")
+        for over in TRANSPORTS:
+            self.print_part(gatehouse, f"over-{over}.conf", "--over", over)
+        include = "include gatehouse-server.conf;"
+        assert include in self.site
+        blocks = []
+        for number, (over, lines) in enumerate(servers, start=1):
+            ours = f"{lines.replace('{folder}', str(self.folder))}\ninclude over-{over}.conf;"
+            blocks.append(self.site.replace("listen 80;", f"listen 127.0.0.{number}:80;").replace(include, ours))
+        self.site = "".join(blocks)
+
+    def print_part(self, gatehouse, file, *options):
+        (self.folder / file).write_text(gatehouse.run("snippet", "nginx", *options, check=0).stdout)
 
 
-class CheckSite:
-    def __init__(self, http_lines="", **config):
+class CheckSite(Site):
+    """Gatehouse's check door, nginx and php-fpm, with one user: alice.
+
+    `servers` holds further lines for one server each ({folder} in them is nginx's): the first listens on 127.0.0.1, the
+    next on 127.0.0.2, … `over` is how they ask, all or each of them.
+    """
+
+    def __init__(self, over="fastcgi", http_lines="", servers=("",), pages=PAGES, **config):
+        self.over = over
         self.gatehouse = Gatehouse(**config)
         folder = self.gatehouse.folder
+        self.gatehouse.config.setdefault("listen_http", [f"unix:{folder}/http.sock"])
+        self.gatehouse.write_config()
         self.root = folder / "www"
+        self.php = PhpFpm(folder)
         try:
-            for path, text in {
-                "page.html": "a page",
-                "public/page.html": "a public page",
-                "admin/page.html": "an admin's page",
-                "closed/page.html": "a closed page",
-                "app/index.php": SHOW,
-                "app/show.php": SHOW,
-                "public/show.php": SHOW,
-                "admin/index.php": SHOW,
-            }.items():
-                file = self.root / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text)
+            self.write_pages(pages)
             self.gatehouse.run("db", "migrate", check=0)
             self.alice_id = self.gatehouse.add_user(
                 "alice", name="Alice Example", email="alice@example.org", roles="staff,ops"
             )
             self.gatehouse.start()
-            self.php = PhpFpm(folder).start()
-            locations = LOCATIONS.format(root=self.root, php=self.php.socket)
-            self.nginx = CheckedNginx(self.gatehouse, locations, http_lines).start()
+            self.php.start()
+            self.nginx = self.make_front(servers, http_lines).start()
         except BaseException:
+            self.php.stop()
             self.gatehouse.remove()
             raise
 
-    @property
-    def url(self):
-        return self.nginx.url
+    def make_front(self, servers, http_lines):
+        """Makes the web server: nginx, unless a class of one's own puts another one in its place."""
+        ways = [self.over] * len(servers) if isinstance(self.over, str) else self.over
+        paths = {"/srv/www": self.root, "unix:/run/php/php-fpm.sock": f"unix:{self.php.socket}"}
+        return CheckedNginx(self.gatehouse, list(zip(ways, servers, strict=True)), http_lines, paths)
 
-    def visitor(self):
-        return Visitor(self.url)
-
-    def signed_in(self, name="alice"):
-        visitor = self.visitor()
-        answer = visitor.sign_in(name, PASSWORD)
-        assert answer.status_code == 303, f"{answer.status_code} {answer.text}"
-        return visitor
+    def write_pages(self, pages):
+        for path, text in pages.items():
+            file = self.root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
 
     def logs(self):
-        return {"gatehouse": self.gatehouse.log(), "nginx": self.nginx.log(), "php-fpm": self.php.log()}
+        return {**super().logs(), "php-fpm": self.php.log()}
 
     def close(self):
         try:

@@ -1,0 +1,104 @@
+"""A real Caddy that asks the forward door before it serves: files, php-fpm. Its configuration is the worked example of
+conf/caddy, which imports what `gatehouse snippet caddy` prints for the site's own gatehouse.yaml."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+from cgi_servers import USER, stop_process
+from check_site import CheckSite
+from harness import TREE, clean_environment, die_with_the_test, free_port, wait_until, with_paths
+
+SITE = (TREE / "conf" / "caddy" / "Caddyfile").read_text()
+# For a test, not for a site: no API on a port of its own, no certificates, the loopback only.
+OPTIONS = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tgrace_period 1s\n}\n\n"
+
+
+class Caddy:
+    """A Caddy in front of a CheckSite. `edit` changes the worked example."""
+
+    def __init__(self, site, edit=lambda text: text):
+        self.folder = site.gatehouse.folder / "caddy"
+        self.folder.mkdir()
+        self.config_file = self.folder / "Caddyfile"
+        self.snippet = self.folder / "gatehouse.caddy"
+        self.snippet.write_text(site.gatehouse.run("snippet", "caddy", check=0).stdout)
+        self.site = with_paths(
+            edit(SITE), {"/srv/www": site.root, "unix//run/php/php-fpm.sock": f"unix/{site.php.socket}"}
+        )
+        self.log_file = self.folder / "caddy.log"
+        if os.getuid() == 0:
+            shutil.chown(self.folder, USER, USER)
+        self.process = None
+        self.port = None
+
+    def start(self):
+        # A port is free until somebody takes it: another test may, between the look and the bind.
+        for _ in range(10):
+            self.port = free_port()
+            self.config_file.write_text(OPTIONS + self.site.replace("app.example.org", self.url))
+            with open(self.log_file, "wb") as log:
+                self.process = subprocess.Popen(
+                    ["caddy", "run", "--adapter", "caddyfile", "--config", str(self.config_file)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.folder,
+                    env=self.environment(),
+                    start_new_session=True,
+                    # As it runs in a service; the socket's group is what lets it ask.
+                    user=USER if os.getuid() == 0 else None,
+                    group=USER if os.getuid() == 0 else None,
+                    extra_groups=[] if os.getuid() == 0 else None,
+                    preexec_fn=die_with_the_test,
+                )
+            wait_until(lambda: self._listens() or self.process.poll() is not None, "Caddy listens")
+            if self.process.poll() is None:
+                return self
+            assert "address already in use" in self.log(), self.log()
+        raise AssertionError("no free port found")
+
+    def environment(self):
+        """Where it keeps what it remembers from one start to the next."""
+        folders = ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+        return clean_environment(**{name: str(self.folder / "own") for name in folders})
+
+    def run(self, *arguments):
+        """Runs one of its commands to the end."""
+        return subprocess.run(
+            ["caddy", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder,
+            env=self.environment(),
+        )
+
+    def _listens(self):
+        if "serving initial configuration" not in self.log():
+            return False
+        with socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+
+    def log(self):
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def stop(self):
+        stop_process(self.process, signal.SIGTERM)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+
+class CaddySite(CheckSite):
+    """A CheckSite with Caddy in nginx's place."""
+
+    def __init__(self, edit=lambda text: text, **more):
+        self.edit = edit
+        super().__init__(**more)
+
+    def make_front(self, *_):
+        return Caddy(self, self.edit)
