@@ -121,6 +121,13 @@ net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
     co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
     co_return;
   }
+  if (!scope.settings->login.url.empty()) {
+    const std::string back =
+        http::safe_return_path(requested_return(scope), scope.settings->login.allowed_return_hosts);
+    http::Response response = redirect_reply(scope.request, external_location(*scope.settings, scope.request, back));
+    co_await reply(scope, exchange, std::move(response));
+    co_return;
+  }
   FormView view;
   view.rd = requested_return(scope);
   co_await show_form(world, scope, exchange, std::move(view));
@@ -279,14 +286,7 @@ std::optional<std::string> absolute_login_location(const Settings& settings, con
 net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {
   const std::string& method = scope.request.method;
   if (method == "GET" || method == "HEAD") {
-    if (scope.settings->login.url.empty()) {
-      co_await get_login(world, scope, exchange);
-    } else {
-      const std::string back =
-          http::safe_return_path(requested_return(scope), scope.settings->login.allowed_return_hosts);
-      http::Response response = redirect_reply(scope.request, external_location(*scope.settings, scope.request, back));
-      co_await reply(scope, exchange, std::move(response));
-    }
+    co_await get_login(world, scope, exchange);
     co_return;
   }
   if (method == "POST" && scope.settings->login.url.empty()) {

@@ -11,8 +11,8 @@ namespace gatehouse::http {
 /// tokens (RFC 9110 section 5.6.2), the status has three digits.
 [[nodiscard]] bool is_writable(const ResponseHead& head);
 
-/// Returns what may be written of it: the head itself, or a bare 500, which has no body, if it is not writable. That is a
-/// bug of ours: the visitor gets an error instead of a header that somebody else wrote.
+/// Returns what may be written of it: the head itself, or a bare 500, which has no body, if it is not writable. That is
+/// a bug of ours: the visitor gets an error instead of a header that somebody else wrote.
 [[nodiscard]] const ResponseHead& writable_head(const ResponseHead& head);
 
 /// Appends `Status:`, always first, then the header and the empty line. The reason is the status's own if `head` has

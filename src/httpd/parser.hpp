@@ -14,7 +14,7 @@ namespace gatehouse::httpd {
 
 struct ParserLimits {
   std::size_t head_bytes = std::size_t{64} * 1024;
-  std::size_t fields = 200;
+  std::size_t fields = 1000;
 };
 
 class Parser {

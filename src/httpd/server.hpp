@@ -32,7 +32,7 @@ using Refuser = std::function<net::Task<>(ServerRequest&, ParseProblem)>;
 /// Bounds and times. Defaults are the house's; tests shorten them.
 struct ServerOptions : net::ServerOptions {
   std::size_t max_head_bytes = std::size_t{64} * 1024;  ///< request line and fields; beyond: 431
-  std::size_t max_fields = 200;                         ///< beyond: 431
+  std::size_t max_fields = 1000;                        ///< beyond: 431
   std::chrono::milliseconds header_time{10'000};        ///< from a request's first byte to the end of its head
   std::chrono::milliseconds idle_time{300'000};         ///< kept and unused; longer than front servers keep theirs
   /// An unread body after the answer is read and thrown away while it moves; then, or after so many bytes, the

@@ -495,7 +495,8 @@ TEST(FastcgiServer, AHeaderThatWouldMakeALineOfItsOwnBecomesABareError) {
       }(request, bad);
     });
     Client client(house.path());
-    expect_whole(client.ask(responder_request(true, kParams)), "Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    expect_whole(client.ask(responder_request(true, kParams)),
+                 "Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
   }
 }
 

@@ -70,7 +70,8 @@ class CheckedNginx(Nginx):
         super().__init__(gatehouse, http_lines, shipped="gatehouse-check.conf", paths=paths)
         self.http_lines += "\ninclude http.conf;"
         self.print_part(gatehouse, "http.conf", "--part", "http")
-        self.print_part(gatehouse, "gatehouse-application.conf", "--part", "application")
+        for part in ("application", "proxy"):
+            self.print_part(gatehouse, f"gatehouse-{part}.conf", "--part", part)
         for over in TRANSPORTS:
             self.print_part(gatehouse, f"over-{over}.conf", "--over", over)
         include = "include gatehouse-server.conf;"

@@ -1,8 +1,13 @@
 """The check door behind a real nginx: auth_request over FastCGI and over HTTP, with the configuration that gatehouse
 prints."""
 
+import http.client
+import http.server
+import json
 import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -98,7 +103,8 @@ def test_nginx_keeps_its_connections_over_http(track):
 
     before = connections()
     for _ in range(20):
-        assert site.visitor().fetch("/public/page.html").status_code == 200
+        assert site.visitor().fetch("/page.html").status_code == 401  # a check and a login
+        assert site.visitor().fetch("/auth/session").status_code == 401
     assert connections() == before + 1
 
 
@@ -216,6 +222,58 @@ def test_a_visitor_who_comes_through_a_unix_socket_has_no_address(rewriting):
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.fixture(scope="module")
+def encrypted(over, tmp_path_factory):
+    """A site whose server speaks TLS on a unix socket too."""
+    folder = tmp_path_factory.mktemp("certificate")
+    make = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=x",
+    ]
+    subprocess.run([*make, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+    lines = f"""
+        listen "unix:{{folder}}/tls.sock" ssl;
+        ssl_certificate "{folder}/cert";
+        ssl_certificate_key "{folder}/key";
+    """
+    made = CheckSite(over, servers=[lines])
+    yield made
+    made.close()
+
+
+def over_tls(site, *lines):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.connect(str(site.nginx.folder / "tls.sock"))
+        with context.wrap_socket(plain) as connection:
+            connection.sendall("\r\n".join([*lines, "Host: example.org", "Content-Length: 0", "", ""]).encode())
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            response.body = response.read()
+            return response
+
+
+@pytest.mark.parametrize("origin, right", [("https://example.org", 200), ("http://example.org", 401)])
+def test_over_tls_our_own_origin_is_https(encrypted, origin, right):
+    cookie = f"Cookie: session={encrypted.signed_in().token}"
+    answer = over_tls(encrypted, "POST /app/show.php HTTP/1.0", cookie, f"Origin: {origin}")
+    assert answer.status == right
+    if right == 200:
+        env = json.loads(answer.body)["env"]
+        assert (env["HTTPS"], env["REQUEST_SCHEME"], env["REMOTE_USER"]) == ("on", "https", "alice")
+    answer = over_tls(encrypted, "POST /auth/logout HTTP/1.0", cookie, f"Origin: {origin}")
+    assert answer.status == (303 if right == 200 else 403)
+
+
 # ── what else a site may say ────────────────────────────────────────────────────────────────────────────────────────
 
 # Lines that are usual in a server block and reach into the subrequest, where a 200 in the place of a refusal would let
@@ -328,3 +386,60 @@ def test_over_tcp_it_has_to_be_believed(gatehouse):
     gatehouse.write_config()
     for arguments in (["nginx", "--over", "http"], ["caddy"]):
         assert "trusted_proxies" in gatehouse.run("snippet", *arguments, check=1).stderr
+
+
+# ── an application that nginx asks by HTTP ──────────────────────────────────────────────────────────────────────────
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with the headers that it was sent."""
+
+    def do_GET(self):
+        body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def application():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("headers", ["remote", {"X-User": "user.username", "X_Mail": "user.email"}])
+def test_a_proxied_application_sees_the_user_and_no_spelling_of_a_visitors(track, over, application, headers):
+    location = f"include gatehouse-proxy.conf; proxy_pass http://127.0.0.1:{application};"
+    lines = f"location ^~ /app/ {{ {location} }}\nlocation ^~ /public/ {{ {location} }}"
+    site = track(CheckSite(over, servers=(lines,), identity={"headers": headers}))
+    ours = {"remote-user": "alice", "remote-email": "alice@example.org"}
+    if headers != "remote":
+        ours = {"x-user": "alice", "x_mail": "alice@example.org"}
+    spoofed = [*ours, "X-Mail", "Remote-User", "Remote_User", "Proxy", "Authorization", "X-Forwarded-Host"]
+    spoofed += ["X-Gatehouse-User", "X-Gatehouse-User-Id", "X-Gatehouse-Session-State"]
+    evil = {name: "evil" for name in spoofed if headers != "remote" or name != "X-Mail"}
+    seen = site.signed_in().fetch("/app/x", headers=evil).json()
+    assert "evil" not in [value for _, value in seen]
+    assert {name: [v for n, v in seen if n == name] for name in ours} == {name: [v] for name, v in ours.items()}
+    assert ["x-gatehouse-user-id", site.alice_id] in seen
+    nobody = site.visitor().fetch("/public/x", headers=evil).json()
+    assert "evil" not in [value for _, value in nobody]
+    assert not {name for name, _ in nobody} & {*ours, "x-gatehouse-user", "remote-user"}
+    assert site.visitor().fetch("/app/x", headers=evil).status_code == 401
+
+
+def test_with_a_login_page_elsewhere_a_program_still_gets_401(track, over):
+    site = track(CheckSite(over, login={"url": "https://login.example/"}))
+    assert site.visitor().fetch("/page.html").status_code == 401
+    answer = site.visitor().navigate("/page.html")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("https://login.example/?rd=http%3A%2F%2F127.0.0.1")

@@ -195,31 +195,20 @@ def test_all_of_them_at_once_move_nothing(site):
         assert send(site, path, *lines, signed_in=signed_in).status == status, path
 
 
-def test_another_sites_form_is_not_made_our_own(site):
-    body = b"rd=/"
-    for lines in (
-        ["X-Forwarded-Host: evil.example", "X-Forwarded-Proto: http"],
-        ["X-Forwarded-Host: evil.example"],
-        ["X-Original-Host: evil.example"],
-    ):
-        head = [
-            *("Origin: http://evil.example", "Content-Type: application/x-www-form-urlencoded"),
-            *(f"Content-Length: {len(body)}", *lines),
-        ]
-        answer = site.raw(
-            "\r\n".join(
-                [
-                    "POST /auth/logout HTTP/1.1",
-                    f"Host: {site.host}",
-                    "Connection: close",
-                    f"Cookie: session={site.token}",
-                    *head,
-                ]
-            ).encode()
-            + b"\r\n\r\n"
-            + body
-        )
-        assert answer.status == 403, lines
+@pytest.mark.parametrize(
+    "origin, lines",
+    [
+        ("http://evil.example", ["X-Forwarded-Host: evil.example"]),
+        ("http://evil.example", ["X-Forwarded-Host: evil.example", "X-Forwarded-Proto: http"]),
+        ("http://evil.example", ["X-Original-Host: evil.example"]),
+        ("https://{host}", ["X-Forwarded-Proto: https"]),
+        ("https://{host}", ["X-Original-Proto: https"]),
+    ],
+)
+def test_another_sites_form_is_not_made_our_own(site, origin, lines):
+    lines = [f"Origin: {origin.format(host=site.host)}", "Content-Length: 0", *lines]
+    assert send(site, "/auth/logout", *lines, signed_in=True, method="POST").status == 403
+    assert send(site, "/app/page.html", *lines, signed_in=True, method="POST").status == 401
     assert send(site, "/app/page.html", signed_in=True).status == 200
 
 
@@ -244,6 +233,7 @@ def test_the_login_leads_back_to_the_page_that_was_asked_for(site):
         headers = {"X-Original-URI": "/evil", "X-Forwarded-Uri": "/evil"}
         answer = visitor.navigate(page, **headers)
         assert Form(answer.text).fields["rd"] == page
+    assert Form(visitor.navigate("/auth/login", **headers).text).fields["rd"] == "/"
 
 
 # ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────────

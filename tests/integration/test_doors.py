@@ -79,7 +79,7 @@ DIFFERENCES = {
     "argc": (2, None),
     "argv": (["a=1&b=%2Fx", "y"], None),
     # nginx's own.
-    "SERVER_SOFTWARE": (ANY, "Gatehouse"),
+    "SERVER_SOFTWARE": ("nginx/VERSION", "Gatehouse"),
     "DOCUMENT_URI": ("/PAGE/extra/in fo", None),
     # php-fpm sets it where a script asks for it only.
     "PATH_TRANSLATED": (None, "ROOT/extra/in fo"),
@@ -120,6 +120,7 @@ def told(site, page, token):
     own = {str(site.root): "ROOT", f":{site.nginx.port}": ":PORT", page: "PAGE"}
     if token:
         own |= {token: "TOKEN", site.alice_id: "ID"}
+    own[answer.headers["Server"].removeprefix("nginx/")] = "VERSION"
     env = json.loads(answer.body)["env"]
     assert int(env.pop("REMOTE_PORT")) > 0 and int(env.pop("SERVER_PORT")) == site.nginx.port
     return {name: replaced(value, own) for name, value in env.items() if name not in PROCESS}

@@ -256,8 +256,8 @@ class CommandLine {
         ->type_name("SERVER");
     snippet
         ->add_option("--part", arguments_.snippet.part,
-                     "Of nginx's: into the server block, beside fastcgi_pass, into the http block")
-        ->check(CLI::IsMember({"server", "application", "http"}))
+                     "Of nginx's: into the server block, beside fastcgi_pass, beside proxy_pass, into the http block")
+        ->check(CLI::IsMember({"server", "application", "proxy", "http"}))
         ->default_str("server");
     snippet->add_option("--over", arguments_.snippet.over, "How it asks; without: fastcgi if `listen` has an address")
         ->check(CLI::IsMember({"fastcgi", "http"}));

@@ -33,7 +33,7 @@ int explain(const config::Config& config, const ExplainArguments& arguments);
 
 struct SnippetArguments {
   std::string server;  ///< nginx | caddy
-  std::string part;    ///< of nginx's: server | application | http; "": server
+  std::string part;    ///< of nginx's: server | application | proxy | http; "": server
   std::string over;    ///< fastcgi | http; "": FastCGI if we listen for it, else HTTP
 };
 /// Prints configuration for a web server, made from ours.

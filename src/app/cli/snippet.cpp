@@ -21,6 +21,7 @@ Over over_of(const config::Config& config, std::string_view name) {
 
 Text nginx_part(const config::Config& config, std::string_view part, std::string_view over) {
   if (part == "application") return nginx_application_part(config);
+  if (part == "proxy") return nginx_proxy_part(config);
   if (part == "http") return nginx_http_part(config);
   return nginx_server_part(config, over_of(config, over));
 }

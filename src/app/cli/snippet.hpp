@@ -26,6 +26,10 @@ enum class Over { fastcgi, http };
 /// `fastcgi_params`: the web server's own, and the identity. The same whichever way the check door is asked.
 [[nodiscard]] std::string nginx_application_part(const config::Config& config);
 
+/// Returns the headers for a location that passes its requests on by HTTP (`proxy_pass`): the identity, in the place of
+/// what the visitor sent under its names.
+[[nodiscard]] std::string nginx_proxy_part(const config::Config& config);
+
 /// Returns a Caddyfile snippet for the forward door, over HTTP. Fails with a sentence where the configuration has no
 /// HTTP socket of its own.
 [[nodiscard]] std::expected<std::string, std::string> caddy_site_part(const config::Config& config);

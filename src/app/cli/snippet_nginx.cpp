@@ -350,6 +350,44 @@ fastcgi_param  GATEHOUSE_USER_ID       $gatehouse_user_id if_not_empty;
 fastcgi_param  GATEHOUSE_SESSION_STATE $gatehouse_session_state if_not_empty;
 {identity})";
 
+constexpr std::string_view kProxyPart =
+    R"(# Made by `gatehouse snippet nginx --part proxy` from {file}. In each location that passes its requests on by HTTP:
+#     location /app/ {{ include gatehouse-proxy.conf; proxy_pass http://127.0.0.1:3000; }}
+# A header that is set here takes the place of what the visitor sent under that name. With `underscores_in_headers on`,
+# which is not nginx's default, "Remote_User" would pass beside it, and many frameworks read the two as one: leave it off.
+
+proxy_set_header  Host              $http_host;
+proxy_set_header  X-Forwarded-For   $remote_addr;
+proxy_set_header  X-Forwarded-Host  $http_host;
+proxy_set_header  X-Forwarded-Proto $scheme;
+
+# What an application must not believe of a visitor.
+proxy_set_header  Proxy             "";
+proxy_set_header  Authorization     "";
+{owned}
+# Who it is; a header whose value is empty is not sent.
+proxy_set_header  X-Gatehouse-User          $gatehouse_user;
+proxy_set_header  X-Gatehouse-User-Id       $gatehouse_user_id;
+proxy_set_header  X-Gatehouse-Session-State $gatehouse_session_state;
+{identity})";
+
+// A name with '_' has a twin with '-', which nginx lets through.
+std::string proxy_identity_headers(const config::Config& config) {
+  std::string lines;
+  for (const auto& [header, attribute] : config.identity.headers) {
+    std::string twin = header;
+    std::ranges::replace(twin, '_', '-');
+    if (twin != header) lines += fmt::format("proxy_set_header  {} \"\";\n", twin);
+    lines += fmt::format("proxy_set_header  {} $gatehouse_h_{};\n", header, nginx_spelling(header));
+  }
+  return lines;
+}
+
+bool is_configured(const config::Config& config, std::string_view variable) {
+  return std::ranges::any_of(config.identity.headers,
+                             [&](const auto& header) { return as_variable(header.first) == variable; });
+}
+
 std::string identity_headers(const config::Config& config) {
   std::string lines;
   for (const auto& [header, attribute] : config.identity.headers) {
@@ -363,13 +401,9 @@ std::string identity_headers(const config::Config& config) {
 std::string owned_headers(const config::Config& config) {
   static constexpr std::array kAlwaysOwned{"HTTP_REDIRECT_STATUS", "HTTP_REMOTE_USER", "HTTP_X_GATEHOUSE_USER",
                                            "HTTP_X_GATEHOUSE_USER_ID", "HTTP_X_GATEHOUSE_SESSION_STATE"};
-  const auto is_configured = [&](std::string_view variable) {
-    return std::ranges::any_of(config.identity.headers,
-                               [&](const auto& header) { return as_variable(header.first) == variable; });
-  };
   std::string lines;
   for (const std::string_view variable : kAlwaysOwned) {
-    if (!is_configured(variable)) lines += fmt::format("fastcgi_param  {} \"\" if_not_empty;\n", variable);
+    if (!is_configured(config, variable)) lines += fmt::format("fastcgi_param  {} \"\" if_not_empty;\n", variable);
   }
   return lines;
 }
@@ -406,6 +440,13 @@ std::expected<std::string, std::string> nginx_http_part(const config::Config& co
 std::string nginx_application_part(const config::Config& config) {
   return fmt::format(kApplicationPart, fmt::arg("file", config.file), fmt::arg("owned", owned_headers(config)),
                      fmt::arg("identity", identity_headers(config)));
+}
+
+std::string nginx_proxy_part(const config::Config& config) {
+  const bool has_remote_user = is_configured(config, "HTTP_REMOTE_USER");
+  return fmt::format(kProxyPart, fmt::arg("file", config.file),
+                     fmt::arg("owned", has_remote_user ? "" : "proxy_set_header  Remote-User       \"\";\n"),
+                     fmt::arg("identity", proxy_identity_headers(config)));
 }
 
 }  // namespace gatehouse::app::cli
