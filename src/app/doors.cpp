@@ -82,12 +82,13 @@ net::Task<> serve_http(gateway::Gateway& gateway, ops::Log& log, httpd::ServerRe
   co_await survive(gateway, log, options.request_id, request, std::move(answer));
 }
 
-net::Task<> refuse_http(gateway::Gateway& gateway, httpd::ServerRequest& request, httpd::ParseProblem problem) {
-  http::Malformed malformed{.request_id = new_request_id(),
-                            .reason = std::string(problem.reason),
-                            .wants_html = false,
-                            .status = problem.status};
-  return gateway.serve_malformed(std::move(malformed), request);
+net::Task<> refuse_http(gateway::Gateway& gateway, ops::Log& log, httpd::ServerRequest& request,
+                        httpd::ParseProblem problem) {
+  const std::string id = new_request_id();
+  http::Malformed malformed{
+      .request_id = id, .reason = std::string(problem.reason), .wants_html = false, .status = problem.status};
+  net::Task<> answer = gateway.serve_malformed(std::move(malformed), request);
+  co_await survive(gateway, log, id, request, std::move(answer));
 }
 
 }  // namespace
@@ -100,8 +101,8 @@ net::ConnectionFactory fastcgi_door(gateway::Gateway& gateway, ops::Log& log) {
 net::ConnectionFactory http_door(gateway::Gateway& gateway, ops::Log& log) {
   return httpd::connections(
       [&gateway, &log](httpd::ServerRequest& request) { return serve_http(gateway, log, request); },
-      [&gateway](httpd::ServerRequest& request, httpd::ParseProblem problem) {
-        return refuse_http(gateway, request, problem);
+      [&gateway, &log](httpd::ServerRequest& request, httpd::ParseProblem problem) {
+        return refuse_http(gateway, log, request, problem);
       });
 }
 

@@ -437,11 +437,12 @@ std::string_view last_value(const Variables& variables, std::string_view name) {
 std::expected<http::Request, http::Malformed> read_request(const Variables& variables, const ReadOptions& options) {
   auto request = read(variables, options);
   if (request) return std::move(*request);
-  return std::unexpected(
-      http::Malformed{.request_id = options.request_id,
-                      .reason = request.error(),
-                      .wants_html = accepts_html(variables),
-                      .status = request.error() == kNoPath || is_check(variables, options) ? 403 : 400});
+  const bool is_of_check = is_check(variables, options);
+  return std::unexpected(http::Malformed{.request_id = options.request_id,
+                                         .reason = request.error(),
+                                         .wants_html = accepts_html(variables),
+                                         .status = is_of_check || request.error() == kNoPath ? 403 : 400,
+                                         .is_check = is_of_check});
 }
 
 std::vector<std::string> script_environment(const http::Request& request, const Script& script,

@@ -40,6 +40,16 @@ http::Response bare(int status) {
   return response;
 }
 
+// With the other headers and a cookie it has to fit into the 4,000 bytes that a web server reads a head into (nginx's
+// page).
+constexpr std::size_t kMaxIdentityBytes = 3000;
+
+std::size_t size_of(const http::Headers& headers) {
+  std::size_t size = 0;
+  for (const http::Header& header : headers.fields()) size += header.name.size() + header.value.size() + 4;
+  return size;
+}
+
 // Every header is there, empty where there is nobody: a front server that copies them must have something to put in the
 // place of what a visitor sent under these names.
 http::Response pass(const cgi::Identity& identity) {
@@ -74,11 +84,10 @@ Answer answer_to(const Settings& settings, const Verdict& verdict) {
   }
   const auto identity = make_identity(settings.identity, verdict.who(), verdict.state());
   if (!identity) return refused(403, "control byte in the user's " + identity.error());
-  return {pass(*identity), ops::LogLevel::debug, "allowed", {}};
-}
-
-bool has_servable_method(const http::Request& request) {
-  return request.method != "TRACE" && request.method != "CONNECT";
+  http::Response passed = pass(*identity);
+  if (size_of(passed.head.headers) > kMaxIdentityBytes)
+    return refused(403, "the user's attributes are too long for headers");
+  return {std::move(passed), ops::LogLevel::debug, "allowed", {}};
 }
 
 // The web server will set the header that we own, and pass this one on beside it.
@@ -118,7 +127,11 @@ net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, con
               verdict.user ? std::string_view(verdict.user->user.id) : std::string_view());
   if (status == 200 && verdict.user) world.last_uses.note(verdict.user->session.row);
   std::vector<std::string> cookies;
-  if (const auto& cookie = scope.context.session_cookie()) cookies.push_back(*cookie);
+  if (const auto& cookie = scope.context.session_cookie()) {
+    cookies.push_back(*cookie);
+    // For the page that will carry it: no cache may hand it to somebody else.
+    answer.response.head.headers.add("X-Gatehouse-Cache-Control", "no-store");
+  }
   // The method is the page's and not the question's: the answer to a GET has a body, whatever it is about.
   co_await send(exchange, std::move(answer.response), request.id, false, std::move(cookies));
 }
@@ -126,13 +139,13 @@ net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, con
 }  // namespace
 
 net::Task<> serve_check(World& world, Scope& scope, net::Exchange& exchange) {
-  const Verdict verdict = co_await judge_page(world, scope, has_servable_method(scope.request));
+  const Verdict verdict = co_await judge_page(world, scope, !is_for_web_servers(scope.request.method));
   Answer answer = answer_to(*scope.settings, verdict);
   co_await send_answer(world, scope, exchange, verdict, std::move(answer));
 }
 
 net::Task<> serve_forward(World& world, Scope& scope, net::Exchange& exchange) {
-  const bool is_servable = has_servable_method(scope.request) && !has_alias_of_owned_header(scope);
+  const bool is_servable = !is_for_web_servers(scope.request.method) && !has_alias_of_owned_header(scope);
   const Verdict verdict = co_await judge_page(world, scope, is_servable);
   Answer answer = answer_to(*scope.settings, verdict);
   const int status = answer.response.head.status;

@@ -146,11 +146,6 @@ net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, ne
   co_return redirect;
 }
 
-// They are for the web server to answer, if anybody: a script that echoes a request would show its cookies.
-bool is_for_web_servers(std::string_view method) {
-  return method == "TRACE" || method == "CONNECT";
-}
-
 net::Task<> refuse_method(World& world, Scope& scope, net::Exchange& exchange) {
   log_request(world.log, ops::LogLevel::info, "denied", scope.request, 405, "method");
   http::Response response = error_reply(405, *scope.settings->pages, scope.request);
@@ -232,6 +227,8 @@ net::Task<> Gateway::serve_malformed(http::Malformed malformed, net::Exchange& e
       {{"request", malformed.request_id}, {"status", std::to_string(malformed.status)}, {"reason", malformed.reason}});
   const auto taken = settings();
   http::Response response = error_reply(malformed.status, {*taken->pages, malformed.request_id, malformed.wants_html});
+  if (malformed.is_check)
+    response = http::Response{.head = {.status = malformed.status, .reason = {}, .headers = {}}, .body = {}};
   co_await send(exchange, std::move(response), malformed.request_id, false, {});
 }
 

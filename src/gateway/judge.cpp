@@ -51,6 +51,10 @@ Rules rules_of_checked(const Settings& settings, const http::Request& request) {
   return rules;
 }
 
+bool is_for_web_servers(std::string_view method) {
+  return method == "TRACE" || method == "CONNECT";
+}
+
 policy::Decision decide(const Rules& rules, const auth::User* user) {
   const policy::Decision decision = policy::decide(rules.route, user);
   if (!is_allowed(decision)) return decision;

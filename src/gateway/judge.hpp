@@ -32,6 +32,9 @@ struct Verdict {
 /// every beginning of the path whose last segment has a dot ("/admin.php" of "/admin.php/x") counts as one.
 [[nodiscard]] Rules rules_of_checked(const Settings& settings, const http::Request& request);
 
+/// TRACE and CONNECT: for the web server to answer, if anybody. A script that echoes a request would show its cookies.
+[[nodiscard]] bool is_for_web_servers(std::string_view method);
+
 /// Every rule has to allow it; the first that does not is the answer. Pure.
 [[nodiscard]] policy::Decision decide(const Rules& rules, const auth::User* user);
 /// Asks the store who it is, decides, and writes afterwards: a refused request renews nothing. `renewal`: see

@@ -118,6 +118,7 @@ net::Task<> get_login(World& world, Scope& scope, net::Exchange& exchange) {
     co_return;
   }
   if (is_program_elsewhere(scope)) {
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, 401, "no valid session");
     co_await reply(scope, exchange, error_reply(401, {*scope.settings->pages, scope.request.id, false}));
     co_return;
   }

@@ -10,7 +10,8 @@ struct Malformed {
   std::string request_id;
   std::string reason;  ///< for the log
   bool wants_html = false;
-  int status = 400;  ///< 403 where nobody says which path is asked for
+  int status = 400;       ///< 403 where nobody says which path is asked for
+  bool is_check = false;  ///< answered without a body
 };
 
 }  // namespace gatehouse::http

@@ -160,12 +160,13 @@ Task<IoResult<std::size_t>> Connection::read_body(std::span<char> into, Deadline
   co_return count;
 }
 
-// What nobody has read is dropped as long as it moves. Returns whether its end was found.
+// What nobody has read is dropped as long as it moves, but not for ever. Returns whether its end was found.
 Task<bool> Connection::drop_body() {
+  const Deadline end = net::after(service_->options.write_time);
   std::size_t dropped = 0;
-  while (!parser_->is_done() && dropped < service_->options.drain_bytes) {
+  while (!parser_->is_done() && dropped < service_->options.drain_bytes && !reactor().is_draining) {
     body_.clear();
-    const Deadline stalled = net::after(service_->options.drain_time);
+    const Deadline stalled = std::min(end, net::after(service_->options.drain_time));
     const auto received = co_await receive_body(stalled);
     if (!received) co_return false;
     dropped += body_.size();

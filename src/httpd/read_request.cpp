@@ -200,7 +200,9 @@ Read read_other_page(const Asked& asked, http::Request& request) {
   if (!others_uri.empty() || !others_method.empty()) {
     return std::unexpected("x-original-* and x-forwarded-* are both there");
   }
-  const bool is_in_target = asked.is_believed && !asked.page_in_target.empty();
+  if (!asked.is_believed)
+    return std::unexpected("no path is known: " + asked.peer.address + " is not in trusted_proxies");
+  const bool is_in_target = !asked.page_in_target.empty();
   if (is_in_target && !asked.get(uri).empty()) return std::unexpected("two pages are named");
   if (!is_in_target && asked.get(uri).empty()) return std::unexpected("no path is known");
   if (!method.empty() && !http::is_token(method)) return std::unexpected("the method is not a token");
@@ -334,18 +336,19 @@ bool accepts_html(const http::Headers& fields) {
 
 std::expected<http::Request, http::Malformed> read_request(const RequestHead& head, const Peer& peer,
                                                            const ReadOptions& options) {
-  const auto refused = [&](std::string reason, int status) {
+  const auto refused = [&](std::string reason, int status, bool is_check = false) {
     return std::unexpected(http::Malformed{.request_id = options.request_id,
                                            .reason = std::move(reason),
                                            .wants_html = accepts_html(head.fields),
-                                           .status = status});
+                                           .status = status,
+                                           .is_check = is_check});
   };
   const auto [target, page] = split_page(head.target, options.prefix);
   auto endpoint = http::Path::parse(http::split_target(target).path);
   if (!endpoint) return refused("the target: " + std::string(http::describe(endpoint.error())), 400);
   const auto asks = what_asks(*endpoint, options.prefix);
   auto request = read({head, peer, options, std::move(*endpoint), asks, page, {}});
-  if (!request) return refused(request.error(), asks_about_another(asks) ? 403 : 400);
+  if (!request) return refused(request.error(), asks_about_another(asks) ? 403 : 400, asks == Asks::check);
   return std::move(*request);
 }
 

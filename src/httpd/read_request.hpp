@@ -22,9 +22,8 @@ struct ReadOptions {
 ///
 /// The endpoint is the target's path, decoded once and normalised; it becomes `endpoint_path`. The page asked about
 /// (`path`, `query`, `method`, `scheme`, `host`) is:
-/// - `check`: X-Original-URI, or what stands behind `check` in the target ("/auth/check/a%20page", escaped; nginx
-/// escapes
-///   a path nowhere else); X-Original-Method, X-Original-Proto, Host;
+/// - `check`: X-Original-URI, or what stands behind `check` in the target ("/auth/check/a%20page": nginx escapes a path
+///   only there); X-Original-Method, X-Original-Proto, Host;
 /// - `forward`: X-Forwarded-Uri, X-Forwarded-Method, X-Forwarded-Proto, X-Forwarded-Host, else Host;
 /// - every other endpoint: the target itself; X-Forwarded-Proto, X-Forwarded-Host, else Host. For `login`,
 ///   X-Original-URI names the page it was shown in the place of (`path`, `query`), as REQUEST_URI does over FastCGI.

@@ -39,7 +39,7 @@ struct ServerOptions : net::ServerOptions {
   /// connection closes.
   std::chrono::milliseconds drain_time{2'000};
   std::size_t drain_bytes = std::size_t{64} * 1024 * 1024;
-  std::chrono::milliseconds write_time{30'000};  ///< for our own last bytes
+  std::chrono::milliseconds write_time{30'000};  ///< for our own last bytes, and at most for an unread body
 };
 
 /// Makes what serves the connections of a net::Server by HTTP.

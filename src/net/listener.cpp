@@ -166,7 +166,7 @@ std::expected<int, std::string> listen_on_unix(const std::string& path, const So
   }
   const gid_t group = ownership.group.value_or(static_cast<gid_t>(-1));
   if (::lchown(beside.path().c_str(), static_cast<uid_t>(-1), group) != 0)
-    return failure("cannot set the group of", path);
+    return failure("cannot set the group (a group of this user's, or none, is needed) of", path);
   if (::chmod(beside.path().c_str(), ownership.mode) != 0) return failure("cannot set the mode of", path);
   // Nobody can connect before this, whatever mode the file had until now.
   if (::listen(fd.get(), kBacklog) != 0) return failure("cannot listen on", path);

@@ -50,12 +50,14 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   [[nodiscard]] bool is_connected() const { return is_connected_; }
-  void send(std::string_view bytes) {
+  /// Returns false if the connection is gone.
+  bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t count = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (count <= 0) return;
+      if (count <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(count));
     }
+    return true;
   }
   void send_bytewise(std::string_view bytes) {
     const int on = 1;

@@ -137,6 +137,36 @@ TEST(HttpServer, AnUnreadBodyThatStallsEndsTheConnectionAfterTheAnswer) {
   EXPECT_TRUE(client.sees_end());
 }
 
+// Sends the body byte by byte until the peer has had enough. Returns whether that was before the body's end.
+bool drips_until_closed(Client& client) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (!client.send("x")) return true;
+    std::this_thread::sleep_for(1ms);  // faster than what is stalled
+  }
+  return false;
+}
+
+constexpr std::string_view kUnreadBody = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+
+TEST(HttpServer, AnUnreadBodyThatDripsIsNotDroppedForEver) {
+  ServerOptions options = quick();
+  options.write_time = 50ms;
+  const House house(answer_at_once, options);
+  Client client(house.path());
+  EXPECT_EQ(client.ask(kUnreadBody).body, "at once");
+  EXPECT_TRUE(drips_until_closed(client));
+}
+
+TEST(HttpServer, ADrainingServerDoesNotWaitForAnUnreadBody) {
+  House house(answer_at_once);
+  Client client(house.path());
+  EXPECT_EQ(client.ask(kUnreadBody).body, "at once");
+  std::promise<void> drained;
+  house.server().stop([&] { drained.set_value(); });
+  EXPECT_TRUE(drips_until_closed(client));
+  drained.get_future().wait();
+}
+
 TEST(HttpServer, WhoExpectsToBeToldToContinueIs) {
   const House house(echo);
   Client client(house.path());

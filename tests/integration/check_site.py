@@ -78,7 +78,8 @@ class CheckedNginx(Nginx):
         assert include in self.site
         blocks = []
         for number, (over, lines) in enumerate(servers, start=1):
-            ours = f"{lines.replace('{folder}', str(self.folder))}\ninclude over-{over}.conf;"
+            lines = lines if "{include}" in lines else "{include}" + lines
+            ours = lines.replace("{include}", f"include over-{over}.conf;\n").replace("{folder}", str(self.folder))
             blocks.append(self.site.replace("listen 80;", f"listen 127.0.0.{number}:80;").replace(include, ours))
         self.site = "".join(blocks)
 
@@ -89,7 +90,8 @@ class CheckedNginx(Nginx):
 class CheckSite(Site):
     """Gatehouse's check door, nginx and php-fpm, with one user: alice.
 
-    `servers` holds further lines for one server each ({folder} in them is nginx's): the first listens on 127.0.0.1, the
+    `servers` holds further lines for one server each ({folder} in them is nginx's; {include} is where the printed part
+    goes, the first line if it is not there): the first listens on 127.0.0.1, the
     next on 127.0.0.2, … `over` is how they ask, all or each of them.
     """
 

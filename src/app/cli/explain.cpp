@@ -114,6 +114,11 @@ Json explanation_of(const gateway::Settings& settings, const http::Request& requ
 }
 
 Json explain_request(const gateway::Settings& settings, const http::Request& request, const auth::User* user) {
+  if (gateway::is_for_web_servers(request.method)) {
+    return {{"route", nullptr}, {"decision", "denied"}, {"status", 405}, {"reason", "for the web server to answer"}};
+  }
+  // A disabled user's sessions are dead.
+  if (user != nullptr && user->disabled) user = nullptr;
   switch (gateway::endpoint_at(settings, request.path.text())) {
     case gateway::Endpoint::none: return explanation_of(settings, request, user);
     case gateway::Endpoint::login:

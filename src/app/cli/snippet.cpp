@@ -26,8 +26,12 @@ Text nginx_part(const config::Config& config, std::string_view part, std::string
   return nginx_server_part(config, over_of(config, over));
 }
 
+// What a shell has redirected is empty by now. An empty file would be taken, and the site be open: this one is not.
 int print(const Text& text) {
-  if (!text) return complain(kFailed, text.error());
+  if (!text) {
+    fmt::print("gatehouse_snippet_failed; # {}\n", text.error());
+    return complain(kFailed, text.error());
+  }
   fmt::print("{}", *text);
   return kDone;
 }
@@ -39,7 +43,9 @@ std::expected<std::string, std::string> http_socket_to_ask(const config::Config&
   const auto found = std::ranges::find_if(config.listen_http, is_unix);
   if (found != config.listen_http.end()) return *found;
   if (config.listen_http.empty()) {
-    return std::unexpected("listen_http: there is no HTTP socket that the web server could reach");
+    return std::unexpected(
+        "listen_http: there is no HTTP socket that the web server could reach; add one, such as "
+        "listen_http: unix:/run/gatehouse/http.sock");
   }
   if (!config.trusted_proxies.empty()) return config.listen_http.front();
   return std::unexpected("trusted_proxies: empty, so that over TCP nothing that the web server says would be believed");

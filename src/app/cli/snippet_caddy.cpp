@@ -131,14 +131,15 @@ constexpr std::string_view kSite =
 		default {{http.reverse_proxy.header.X-Gatehouse-User}}
 	}}
 
-	# A renewed session's cookie, beside the page's own. Where there is none, what is added is removed again: Caddy would
-	# send an empty one.
-	map {{http.reverse_proxy.header.Set-Cookie}} {{gatehouse_cookie}} {{
-		"" X-Gatehouse-Nothing
-		default Set-Cookie
+	# A renewed session's cookie, beside the page's own, and then no cache may keep the page. Where there is none, what is
+	# added is removed again: Caddy would send an empty one.
+	map {{http.reverse_proxy.header.Set-Cookie}} {{gatehouse_cookie}} {{gatehouse_cache_control}} {{
+		"" X-Gatehouse-Nothing X-Gatehouse-Nothing
+		default Set-Cookie Cache-Control
 	}}
 	header {{
 		+{{gatehouse_cookie}} {{http.reverse_proxy.header.Set-Cookie}}
+		+{{gatehouse_cache_control}} no-store
 		-X-Gatehouse-Nothing
 		defer
 	}}
@@ -159,6 +160,7 @@ constexpr std::string_view kSite =
 (gatehouse_errors) {{
 	# An error page forgets what was to be added to the page.
 	header +{{gatehouse_cookie}} {{http.reverse_proxy.header.Set-Cookie}}
+	header +{{gatehouse_cache_control}} no-store
 	header -X-Gatehouse-Nothing
 
 	# Nobody answered, as against an application that failed after the answer.

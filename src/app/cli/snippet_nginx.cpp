@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "app/cli/snippet.hpp"
 #include "http/headers.hpp"
@@ -23,6 +24,14 @@ std::string as_variable(std::string_view header) {
   std::ranges::transform(name, name.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   return name;
+}
+
+// A regular expression that matches just this prefix: of the bytes that one may hold, only the dot means something
+// else.
+std::string as_pattern(std::string_view prefix) {
+  std::string pattern;
+  for (const char c : prefix) pattern += c == '.' ? "\\." : std::string(1, c);
+  return pattern;
 }
 
 // As nginx writes it: "unix:PATH" as it is; "tcp:HOST:PORT" without its first part.
@@ -52,8 +61,8 @@ std::string set_from_answer(const config::Config& config) {
 
 constexpr std::string_view kServerPart =
     R"(# Made by `gatehouse snippet nginx{options}` from {file}; make it again when that file's `{listen}`,
-# `identity`, `login` or `endpoints` change. Include it once in the server block:
-#     server {{ ... include gatehouse-server.conf; ... }}
+# `identity`, `login` or `endpoints` change. Include it as the first line of the server block:
+#     server {{ include gatehouse-server.conf; ... }}
 {needs}# From then on every location of that server is asked about, and the routes decide. `auth_request off;` in a location
 # opens it to everybody. Traps that nginx leaves open:
 #   - `return` and `rewrite ... redirect` in a location answer before anybody is asked: such a location is public.
@@ -61,27 +70,45 @@ constexpr std::string_view kServerPart =
 #   - a location with an `error_page`, `add_header` or `auth_request_set` line of its own inherits none of these here:
 #     then repeat them there.
 #   - an `error_page 500` that serves content would serve it when Gatehouse is down.
-#   - `rewrite` in a location serves another path than the visitor's, which is the one that was decided. In the server
-#     block, above the `include` and without a flag, it comes before the decision.
+#   - `rewrite` in a location, or in the server block below the include, serves another path than the visitor's, which is
+#     the one that was decided. Above the include its result is decided; but one that matches {prefix}/check there makes
+#     the question itself one of the site's pages, whose 200 lets everybody in.
 #   - of the files that `try_files` looks for, only the last is decided by its own path.
+#   - subrequests of other modules (`include virtual` of SSI, `add_before_body`, `mirror`) are never asked about.
+#   - a location with parameters or headers of its own passes on what the visitor calls himself, unless it includes what
+#     `--part application` (beside fastcgi_pass) or `--part proxy` (beside proxy_pass) prints.
 
-# The path that nginx serves is the one that is decided, also after an internal redirect (index, try_files). Not in the
-# subrequest itself, whose path is the endpoint's.
-if ($uri != "{prefix}/check") {{
-    set $gatehouse_path $uri;
+# The question itself is none of the site's pages.
+if ($uri = "{prefix}/check") {{
+    break;
+}}
+# The path that nginx serves is the one that is decided, also after an internal redirect (index, try_files).
+set $gatehouse_path $uri;
+# nginx chooses the server by the request line before it looks at Host, and so do we; the port is only in Host.
+set $gatehouse_port "";
+if ($http_host ~ "(:[0-9]+)$") {{
+    set $gatehouse_port $1;
+}}
+# Neither are our own pages, which everybody may reach.
+if ($uri ~ ^{prefix_pattern}/) {{
+    break;
 }}
 
 auth_request {prefix}/check;
 auth_request_set $gatehouse_cookie $upstream_http_set_cookie;
+auth_request_set $gatehouse_cache_control $upstream_http_x_gatehouse_cache_control;
 auth_request_set $gatehouse_user $upstream_http_x_gatehouse_user;
 auth_request_set $gatehouse_user_id $upstream_http_x_gatehouse_user_id;
 auth_request_set $gatehouse_session_state $upstream_http_x_gatehouse_session_state;
 {sets}
-# A renewed session's cookie, on answers of every status. An empty value adds no header.
+# A renewed session's cookie, on answers of every status, and then no cache's. An empty value adds no header.
 add_header Set-Cookie $gatehouse_cookie always;
+add_header Cache-Control $gatehouse_cache_control always;
 {on_401}# 500 is what nginx makes of a check that could not be made.
 error_page 500 502 504 = @gatehouse_down;
 
+# For locations with `proxy_pass` that set no header of their own.
+{proxied}
 {check}
 # Login, logout and what else Gatehouse shows by itself.
 location ^~ {prefix}/ {{
@@ -142,7 +169,7 @@ constexpr std::string_view kFastCgiConnection =
     fastcgi_param  REMOTE_ADDR        $remote_addr;
     fastcgi_param  REQUEST_SCHEME     $scheme;
     fastcgi_param  HTTPS              $https if_not_empty;
-    fastcgi_param  HTTP_HOST          $http_host;
+    fastcgi_param  HTTP_HOST          $host$gatehouse_port;
     fastcgi_param  HTTP_PROXY         "";
     fastcgi_param  HTTP_AUTHORIZATION "";
 )";
@@ -209,14 +236,14 @@ constexpr std::string_view kHttpPart =
 
 upstream gatehouse_http {{
     server "{address}";
-    # Checks use a connection again and again; a new one for each would cost half of the rate.
+    # Checks use a connection again and again.
     keepalive 16;
 }}
 
 # A visitor who speaks HTTP/1.0 may name no host, and a request to Gatehouse without one is none. No route has this name.
-map $http_host $gatehouse_host {{
+map $host $gatehouse_host {{
     ""      no-host.invalid;
-    default $http_host;
+    default $host;
 }}
 
 # A visitor who comes through a unix socket has no address.
@@ -234,7 +261,7 @@ constexpr std::string_view kHttpConnection =
     proxy_redirect off;
     proxy_http_version 1.1;
     proxy_set_header  Connection          "";
-    proxy_set_header  Host                $gatehouse_host;
+    proxy_set_header  Host                $gatehouse_host$gatehouse_port;
     proxy_set_header  X-Forwarded-For     $gatehouse_client;
     proxy_set_header  X-Forwarded-Host    "";
     proxy_set_header  X-Forwarded-Uri     "";
@@ -246,6 +273,7 @@ constexpr std::string_view kHttpConnection =
 // What the visitor says of a body is said of none here.
 constexpr std::string_view kHttpBodyless =
     R"(    proxy_pass_request_body off;
+    proxy_set_body "";
     proxy_set_header  Content-Length      "";
     proxy_set_header  Content-Type        "";
     proxy_set_header  Transfer-Encoding   "";
@@ -312,7 +340,8 @@ Transport over_http(const std::string& prefix) {
 
 constexpr std::string_view kApplicationPart =
     R"(# Made by `gatehouse snippet nginx --part application` from {file}. In each location that runs an
-# application over FastCGI, in place of fastcgi_params (which sends a REMOTE_USER that nobody verified):
+# application over FastCGI, in place of fastcgi_params, fastcgi.conf and snippets/fastcgi-php.conf (which send a
+# REMOTE_USER that nobody verified):
 #     location ~ \.php$ {{ include gatehouse-application.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }}
 # A parameter that is set here takes the place of what the visitor sent under that name, in every spelling.
 
@@ -336,7 +365,7 @@ fastcgi_param  DOCUMENT_URI       $document_uri;
 fastcgi_param  SCRIPT_NAME        $fastcgi_script_name;
 fastcgi_param  SCRIPT_FILENAME    $document_root$fastcgi_script_name;
 fastcgi_param  REDIRECT_STATUS    200;
-fastcgi_param  HTTP_HOST          $http_host;
+fastcgi_param  HTTP_HOST          $host$gatehouse_port;
 # Several lines as one: of two parameters the application would read the last only, and Gatehouse reads both.
 fastcgi_param  HTTP_COOKIE        $http_cookie if_not_empty;
 
@@ -353,32 +382,35 @@ fastcgi_param  GATEHOUSE_SESSION_STATE $gatehouse_session_state if_not_empty;
 constexpr std::string_view kProxyPart =
     R"(# Made by `gatehouse snippet nginx --part proxy` from {file}. In each location that passes its requests on by HTTP:
 #     location /app/ {{ include gatehouse-proxy.conf; proxy_pass http://127.0.0.1:3000; }}
-# A header that is set here takes the place of what the visitor sent under that name. With `underscores_in_headers on`,
-# which is not nginx's default, "Remote_User" would pass beside it, and many frameworks read the two as one: leave it off.
+# A header that is set here takes the place of what the visitor sent under that name.
 
-proxy_set_header  Host              $http_host;
+proxy_set_header  Host              $host$gatehouse_port;
 proxy_set_header  X-Forwarded-For   $remote_addr;
-proxy_set_header  X-Forwarded-Host  $http_host;
+proxy_set_header  X-Forwarded-Host  $host$gatehouse_port;
 proxy_set_header  X-Forwarded-Proto $scheme;
 
-# What an application must not believe of a visitor.
-proxy_set_header  Proxy             "";
-proxy_set_header  Authorization     "";
-{owned}
-# Who it is; a header whose value is empty is not sent.
-proxy_set_header  X-Gatehouse-User          $gatehouse_user;
-proxy_set_header  X-Gatehouse-User-Id       $gatehouse_user_id;
-proxy_set_header  X-Gatehouse-Session-State $gatehouse_session_state;
-{identity})";
+# Who it is; a header whose value is empty is not sent. Neither is what an application must not believe of a visitor, nor
+# a name with a '_', which many frameworks read as the one with a '-' (nginx drops them itself, unless it is told not to).
+{proxied})";
 
-// A name with '_' has a twin with '-', which nginx lets through.
-std::string proxy_identity_headers(const config::Config& config) {
-  std::string lines;
-  for (const auto& [header, attribute] : config.identity.headers) {
-    std::string twin = header;
-    std::ranges::replace(twin, '_', '-');
-    if (twin != header) lines += fmt::format("proxy_set_header  {} \"\";\n", twin);
-    lines += fmt::format("proxy_set_header  {} $gatehouse_h_{};\n", header, nginx_spelling(header));
+// The same name with some of its '-' and '_' exchanged.
+std::vector<std::string> other_spellings(std::string_view header) {
+  std::vector<std::string> spellings{std::string(header)};
+  for (std::size_t at = 0; at < header.size() && spellings.size() < 64; ++at) {
+    if (header[at] != '-' && header[at] != '_') continue;
+    for (std::size_t i = 0, count = spellings.size(); i < count; ++i) {
+      spellings.push_back(spellings[i]);
+      spellings.back()[at] = header[at] == '-' ? '_' : '-';
+    }
+  }
+  spellings.erase(spellings.begin());
+  return spellings;
+}
+
+std::string proxied_header(std::string_view header, std::string_view value) {
+  std::string lines = fmt::format("proxy_set_header  {} {};\n", header, value);
+  for (const std::string& spelling : other_spellings(header)) {
+    lines += fmt::format("proxy_set_header  {} \"\";\n", spelling);
   }
   return lines;
 }
@@ -386,6 +418,18 @@ std::string proxy_identity_headers(const config::Config& config) {
 bool is_configured(const config::Config& config, std::string_view variable) {
   return std::ranges::any_of(config.identity.headers,
                              [&](const auto& header) { return as_variable(header.first) == variable; });
+}
+
+std::string proxied_identity(const config::Config& config) {
+  std::string lines = "proxy_set_header  Proxy \"\";\nproxy_set_header  Authorization \"\";\n";
+  lines += proxied_header("X-Gatehouse-User", "$gatehouse_user");
+  lines += proxied_header("X-Gatehouse-User-Id", "$gatehouse_user_id");
+  lines += proxied_header("X-Gatehouse-Session-State", "$gatehouse_session_state");
+  if (!is_configured(config, "HTTP_REMOTE_USER")) lines += proxied_header("Remote-User", "\"\"");
+  for (const auto& [header, attribute] : config.identity.headers) {
+    lines += proxied_header(header, "$gatehouse_h_" + nginx_spelling(header));
+  }
+  return lines;
 }
 
 std::string identity_headers(const config::Config& config) {
@@ -417,7 +461,9 @@ std::string server_part(const config::Config& config, const Transport& transport
   const std::string_view on_401 = config.login.enabled ? "error_page 401 = @gatehouse_login;\n" : "";
   return fmt::format(kServerPart, fmt::arg("options", transport.options), fmt::arg("file", config.file),
                      fmt::arg("listen", transport.listen), fmt::arg("needs", transport.needs),
-                     fmt::arg("prefix", config.endpoints.prefix), fmt::arg("sets", set_from_answer(config)),
+                     fmt::arg("prefix", config.endpoints.prefix),
+                     fmt::arg("prefix_pattern", as_pattern(config.endpoints.prefix)),
+                     fmt::arg("sets", set_from_answer(config)), fmt::arg("proxied", proxied_identity(config)),
                      fmt::arg("check", transport.check), fmt::arg("endpoints", transport.endpoints),
                      fmt::arg("on_401", on_401), fmt::arg("login", login_location(config, transport)));
 }
@@ -443,10 +489,7 @@ std::string nginx_application_part(const config::Config& config) {
 }
 
 std::string nginx_proxy_part(const config::Config& config) {
-  const bool has_remote_user = is_configured(config, "HTTP_REMOTE_USER");
-  return fmt::format(kProxyPart, fmt::arg("file", config.file),
-                     fmt::arg("owned", has_remote_user ? "" : "proxy_set_header  Remote-User       \"\";\n"),
-                     fmt::arg("identity", proxy_identity_headers(config)));
+  return fmt::format(kProxyPart, fmt::arg("file", config.file), fmt::arg("proxied", proxied_identity(config)));
 }
 
 }  // namespace gatehouse::app::cli

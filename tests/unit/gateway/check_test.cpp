@@ -129,6 +129,7 @@ TEST(Check, WhereCookiesAreDeliveredAnIdleSessionIsRotatedWithOneCookie) {
   EXPECT_EQ(answer.head.status, 200);
   ASSERT_THAT(answer.all("Set-Cookie"), SizeIs(1));
   EXPECT_THAT(answer.first("Set-Cookie"), ::testing::Not(HasSubstr(old.token.reveal())));
+  EXPECT_EQ(answer.first("X-Gatehouse-Cache-Control"), "no-store") << "for the page that carries the cookie";
   EXPECT_FALSE(site.store.inner.find_session(old.row.id)->has_value());
 }
 
@@ -190,6 +191,18 @@ TEST(Check, AUserWhoseNameHoldsALineBreakIsRefused) {
   bad.username = "bob";
   bad.roles = {"a\r\nX-Admin: 1"};
   std::ignore = site.store.inner.create_user({bad, auth::Key{"username:bob", "u2", testing::hash_of_alice()}});
+  const auth::Session session = *site.auth->create_session("u2", {});
+  site.cookie = "__Host-session=" + session.token.reveal();
+  EXPECT_EQ(site.serve(check(site, "/app/x")).head.status, 403);
+}
+
+TEST(Check, AUserWhoseAttributesDoNotFitIntoAWebServersPageIsRefused) {
+  Site site;
+  auth::User many;
+  many.id = "u2";
+  many.username = "bob";
+  many.roles = std::vector<std::string>(300, "role-eleven");
+  std::ignore = site.store.inner.create_user({many, auth::Key{"username:bob", "u2", testing::hash_of_alice()}});
   const auth::Session session = *site.auth->create_session("u2", {});
   site.cookie = "__Host-session=" + session.token.reveal();
   EXPECT_EQ(site.serve(check(site, "/app/x")).head.status, 403);
