@@ -17,9 +17,10 @@ OPTIONS = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tgrace_p
 
 
 class Caddy:
-    """A Caddy in front of a CheckSite. `edit` changes the worked example."""
+    """A Caddy in front of a CheckSite. `edit` changes the worked example; `host` is whose site it is, "" everybody's."""
 
-    def __init__(self, site, edit=lambda text: text):
+    def __init__(self, site, edit=lambda text: text, host="127.0.0.1"):
+        self.host = host
         self.folder = site.gatehouse.folder / "caddy"
         self.folder.mkdir()
         self.config_file = self.folder / "Caddyfile"
@@ -38,7 +39,9 @@ class Caddy:
         # A port is free until somebody takes it: another test may, between the look and the bind.
         for _ in range(10):
             self.port = free_port()
-            self.config_file.write_text(OPTIONS + self.site.replace("app.example.org", self.url))
+            self.config_file.write_text(
+                OPTIONS + self.site.replace("app.example.org", f"http://{self.host}:{self.port}")
+            )
             with open(self.log_file, "wb") as log:
                 self.process = subprocess.Popen(
                     ["caddy", "run", "--adapter", "caddyfile", "--config", str(self.config_file)],

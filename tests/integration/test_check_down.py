@@ -1,5 +1,5 @@
-"""The check door when gatehouse is stopped, frozen, or asked for more than it can do: whatever way nginx asks it, the
-page is never served, and the visitor is told so within nginx's deadline."""
+"""A web server that asks when gatehouse is stopped, frozen, or asked for more than it can do: whatever server it is and
+whatever way it asks, the page is never served, and the visitor is told so within the server's deadline."""
 
 import concurrent.futures
 import contextlib
@@ -11,15 +11,21 @@ import sqlite3
 
 import pytest
 
-from check_site import TRANSPORTS, CheckSite
+from caddy import CaddySite
+from check_site import PAGES, TRANSPORTS, CheckSite
 from harness import wait_until
 from visitor import Visitor, set_cookies
 
 
-@pytest.fixture(scope="module")
-def site():
-    """Both ways at once: one server each."""
-    made = CheckSite(over=TRANSPORTS, servers=[""] * len(TRANSPORTS))
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def site(request):
+    """nginx asks both ways at once: one server each."""
+    if request.param == "caddy":
+        made = CaddySite()
+        made.ways = ["forward"]
+    else:
+        made = CheckSite(over=TRANSPORTS, servers=[""] * len(TRANSPORTS))
+        made.ways = TRANSPORTS
     yield made
     made.close()
 
@@ -41,19 +47,21 @@ def ask_as(site, token, server):
 
 
 def assert_nothing_is_served(site, tokens, paths=ASKED):
-    """503 within nginx's deadline; no page, no cookie."""
+    """503 within the web server's deadline; no page, no cookie, and nothing that a cache could keep."""
 
     def ask(path, token, server):
-        return path, f"over {TRANSPORTS[server]}", ask_as(site, token, server).fetch(path, timeout=15)
+        return path, f"over {site.ways[server]}", ask_as(site, token, server).fetch(path, timeout=15)
 
-    cells = itertools.product(paths, tokens, range(len(TRANSPORTS)))
+    cells = itertools.product(paths, tokens, range(len(site.ways)))
     for path, over, answer in at_once(*(functools.partial(ask, *cell) for cell in cells)):
         assert (answer.status_code, set_cookies(answer)) == (503, []), (path, over)
-        assert answer.headers["Retry-After"], (path, over)
+        assert answer.headers["Retry-After"] and answer.headers["Cache-Control"] == "no-store", (path, over)
+        assert not [name for name in answer.headers if "gatehouse" in name.lower()], (path, over)
+        assert not [text for text in PAGES.values() if text in answer.text], (path, over)
 
 
 def assert_works(site, token):
-    for server, over in enumerate(TRANSPORTS):
+    for server, over in enumerate(site.ways):
         visitor = ask_as(site, token, server)
         wait_until(lambda: visitor.fetch("/page.html").text == "a page", f"the page is served again over {over}")
 
@@ -72,10 +80,10 @@ def test_a_stopped_gatehouse_is_503_and_never_the_page(site):
     token = site.signed_in().token
     site.gatehouse.stop()
     try:
-        assert_nothing_is_served(site, [token, None], [*ASKED, "/auth/login", "/auth/session"])
+        assert_nothing_is_served(site, [token, None], [*ASKED, "/auth/login", "/auth/session", "/auth/nothing"])
     finally:
         site.gatehouse.start()
-    # Its first connections are new ones: those that nginx kept have gone with the old process.
+    # Its first connections are new ones: those that were kept have gone with the old process.
     assert_works(site, token)
 
 
@@ -102,7 +110,7 @@ MOST_CONNECTIONS = 4096
 
 @contextlib.contextmanager
 def every_connection_taken(site):
-    """By somebody who never sends a byte. Those that nginx kept have ended with the gatehouse that they led to."""
+    """By somebody who never sends a byte. Those that were kept have ended with the gatehouse that they led to."""
     site.gatehouse.restart()
     with contextlib.ExitStack() as stack:
 

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from check_site import SHOW, TRANSPORTS, CheckSite
+from check_site import TRANSPORTS, CheckSite
+from page_table import address_of_who_says_another, send, served, targets_of
+from page_table import APP, CASES, DECIDED, INTERNAL, OWNED, PAGES, PUBLIC, ROUTES
 from test_spoofing import EVIL, spellings
 from visitor import Form
 
@@ -15,26 +17,6 @@ LENIENCE = list(itertools.product(["off", "on"], ["on", "off"]))
 SERVERS = [f"underscores_in_headers {under};\nignore_invalid_headers {ignore};" for under, ignore in LENIENCE]
 ADDRESSES = {f"underscores {under}, invalid {ignore}": n for n, (under, ignore) in enumerate(LENIENCE, start=1)}
 
-SPECIAL = "100% of a?b #1 ä.html"
-PAGES = {
-    **{f"{folder}/page.html": f"a page of {folder}" for folder in ("public", "app", "admin", "closed")},
-    **{f"{folder}/show.php": SHOW for folder in ("public", "app", "admin")},
-    f"public/{SPECIAL}": "a special page",
-    "public/folder/index.html": "a public index",
-    "public/front/index.html": "never shown: its folder's index is another file",
-    "app/hidden/index.html": "a hidden index",
-    "app/secret.php": SHOW,
-    "exact/100%.html": "an exact page",
-    "exact/100%25.html": "another page",
-}
-ROUTES = [
-    {"path": "/public/**", "access": "public"},
-    {"path": "/app/hidden/index.html", "access": "deny"},
-    {"path": "/app/secret.php", "access": "authenticated", "require": {"roles": ["admin"]}},
-    {"path": "/app/**", "access": "authenticated"},
-    {"path": "/admin/**", "access": "authenticated", "require": {"roles": ["admin"]}},
-    {"path": "/exact/100%.html", "access": "public"},
-]
 # What redirects within nginx.
 REDIRECTING = """
 location /public/fallback/ { try_files $uri /admin/page.html; }
@@ -44,32 +26,27 @@ location /public/errors/ { error_page 404 /closed/page.html; }
 location /public/named/ { try_files $uri @named; }
 location @named { try_files /public/page.html =404; }
 """
+REDIRECTED = {
+    "/public/front/": (401, APP),
+    "/public/fallback/x": (401, 403),
+    "/public/open-fallback/x": (PUBLIC, PUBLIC),
+    "/public/errors/x": (403, 403),
+    "/public/named/x": (PUBLIC, PUBLIC),
+}
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
 def site(request):
-    routes = [{**route, **({} if route["access"] == "deny" else {"downstream": "scripts"})} for route in ROUTES]
     servers = [lines + REDIRECTING for lines in SERVERS]
-    made = CheckSite(over=request.param, servers=servers, pages=PAGES, routes=routes)
+    # What /public/front/ never shows, since its folder's index is another file.
+    pages = {**PAGES, "public/front/index.html": "never shown"}
+    made = CheckSite(over=request.param, servers=servers, pages=pages, routes=ROUTES)
     made.token = made.signed_in().token
     yield made
     made.close()
 
 
-def send(site, target, *lines, signed_in=False, server=1, method="GET"):
-    cookie = [f"Cookie: session={site.token}"] if signed_in else []
-    return site.raw_get(target, "Accept: */*", *cookie, *lines, method=method, address=f"127.0.0.{server}")
-
-
 # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-# Whatever the routes say: an open page, with and without a session, and a closed one.
-CASES = [("/public/show.php", False), ("/public/show.php", True), ("/app/show.php", True)]
-OWNED = [
-    *("Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"),
-    *("X-Gatehouse-User", "X-Gatehouse-User-Id", "X-Gatehouse-Session-State", "Proxy", "Authorization"),
-    "Redirect-Status",
-]
 
 
 def is_plain(name):
@@ -130,52 +107,6 @@ def test_other_headers_arrive(site):
 
 # ── what a decision hangs on ────────────────────────────────────────────────────────────────────────────────────────
 
-OPEN = "/public/show.php"
-INTERNAL = {
-    "X-Original-URI": OPEN,
-    "X-Original-Method": "GET",
-    "X-Original-Proto": "https",
-    "X-Original-URL": OPEN,
-    "X-Rewrite-URL": OPEN,
-    "X-Forwarded-Uri": OPEN,
-    "X-Forwarded-Method": "GET",
-    "X-Forwarded-Host": "evil.example",
-    "X-Forwarded-Proto": "https",
-    "X-Forwarded-For": "192.0.2.9",
-    "X-Forwarded-Prefix": "/public",
-    "X-Gatehouse-Path": OPEN,
-    "X-Gatehouse-Method": "GET",
-    "X-Gatehouse-Cookies": "0",
-    "X-Gatehouse-User": "alice",
-    "Gatehouse-Path": OPEN,
-    "Gatehouse-Method": "GET",
-    "Gatehouse-Cookies": "0",
-    "Gatehouse-Mount": "1",
-    "Script-Name": "/auth/login",
-    "Path-Info": OPEN,
-    "Request-Uri": OPEN,
-    "Request-Method": "GET",
-    "Document-Uri": OPEN,
-    "X-Accel-Redirect": OPEN,
-    "Variable-Remote-User": "alice",
-    "Remote-User": "alice",
-    "Remote-Groups": "admin",
-    "Connection": "X-Original-Method",
-    "Upgrade": "websocket",
-    "Content-Type": "text/html",
-    "Range": "bytes=0-0",
-    "If-None-Match": '"x"',
-}
-# A page of every decision, with and without a session, and what is right.
-DECIDED = [
-    ("/public/page.html", False, 200),
-    ("/app/page.html", False, 401),
-    ("/app/page.html", True, 200),
-    ("/admin/page.html", False, 401),
-    ("/admin/page.html", True, 403),
-    ("/closed/page.html", True, 403),
-]
-
 
 @pytest.mark.parametrize("server", ADDRESSES.values(), ids=ADDRESSES.keys())
 @pytest.mark.parametrize("name", INTERNAL)
@@ -213,13 +144,8 @@ def test_another_sites_form_is_not_made_our_own(site, origin, lines):
 
 
 def test_the_address_of_a_session_is_the_visitors(site):
-    visitor = site.visitor()
-    visitor.http.headers.update(
-        {"X-Forwarded-For": "192.0.2.9", "X-Real-IP": "192.0.2.9", "Forwarded": "for=192.0.2.9"}
-    )
-    assert visitor.sign_in("alice").status_code == 303
-    [row] = site.gatehouse.query("SELECT address FROM user_session ORDER BY created_at DESC LIMIT 1")
-    assert row["address"] == "127.0.0.1"
+    address, _ = address_of_who_says_another(site)
+    assert address == "127.0.0.1"
 
 
 def test_the_login_leads_back_to_the_page_that_was_asked_for(site):
@@ -238,134 +164,13 @@ def test_the_login_leads_back_to_the_page_that_was_asked_for(site):
 
 # ── paths ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# Target → what nobody and what alice gets: a status, or the text of the page that is right.
-PUBLIC, APP = "a page of public", "a page of app"
-TARGETS = {
-    "/public/page.html": (PUBLIC, PUBLIC),
-    "/public//page.html": (PUBLIC, PUBLIC),
-    "/public/./page.html": (PUBLIC, PUBLIC),
-    "//public/page.html": (PUBLIC, PUBLIC),
-    "/%70ublic/%70age.html": (PUBLIC, PUBLIC),
-    "/admin/../public/page.html": (PUBLIC, PUBLIC),
-    "/admin/%2e%2e/public/page.html": (PUBLIC, PUBLIC),
-    "/admin/..%2fpublic/page.html": (PUBLIC, PUBLIC),
-    "/public/page.html?/admin/page.html": (PUBLIC, PUBLIC),
-    "/public/page.html#/admin/page.html": (PUBLIC, PUBLIC),
-    "/public/100%25%20of%20a%3Fb%20%231%20%C3%A4.html": ("a special page", "a special page"),
-    "/app/page.html": (401, APP),
-    "//app/page.html": (401, APP),
-    "/./app/page.html": (401, APP),
-    "/%61pp/page.html": (401, APP),
-    "/public/../app/page.html": (401, APP),
-    "/public/%2e%2e/app/page.html": (401, APP),
-    "/public/%2E./app/page.html": (401, APP),
-    "/public;/../app/page.html": (401, APP),
-    "/public/page.html/../../app/page.html": (401, APP),
-    "/app/page.html?/public/page.html": (401, APP),
-    "/admin/page.html": (401, 403),
-    "//admin/page.html": (401, 403),
-    "///admin///page.html": (401, 403),
-    "/admin/./page.html": (401, 403),
-    "/%61dmin/page.html": (401, 403),
-    "/public/../admin/page.html": (401, 403),
-    "/public/%2e%2e/admin/page.html": (401, 403),
-    "/app/../public/../admin/page.html": (401, 403),
-    "/admin/page.html?x=/public/": (401, 403),
-    "/admin/": (401, 403),
-    # Odd ones, which two programs may read differently.
-    "/public/..;/admin/page.html": (403, 403),
-    "/public/..%3b/admin/page.html": (403, 403),
-    "/public/..\\admin/page.html": (403, 403),
-    "/public/%5c../admin/page.html": (403, 403),
-    "/public/..%5cadmin/page.html": (403, 403),
-    "/public/%0a": (403, 403),
-    "/public/%0d%0aX-Original-URI:%20/public/page.html": (403, 403),
-    "/admin/%0d%0aX-Original-URI:%20/public/page.html": (403, 403),
-    "/admin/page.html%0d%0a%0d%0aGET%20/auth/check/public/page.html%20HTTP/1.1": (403, 403),
-    "/public/%7f": (403, 403),
-    # nginx decodes it and goes on; the login does not promise to lead back to what two programs read differently.
-    "/public/..%2fapp/page.html": (400, APP),
-    "/public%2f..%2fapp/page.html": (400, APP),
-    "/public/..%2fadmin/page.html": (400, 403),
-    "/public/%2e%2e%2fadmin/page.html": (400, 403),
-    # nginx refuses by itself.
-    "/public/page.html%00": (400, 400),
-    "/public/%00/../admin/page.html": (400, 400),
-    "/public/%": (400, 400),
-    "/public/%zz": (400, 400),
-    "/public/%u002e": (400, 400),
-    "/../admin/page.html": (400, 400),
-    "/public/../../admin/page.html": (400, 400),
-    "http://evil.example/admin/page.html": (401, 403),
-    "http://evil.example/public/page.html": (PUBLIC, PUBLIC),
-    # Never decoded twice, never folded: names of files that are not there, below rules that say so.
-    "/public/%252e%252e/admin/page.html": (404, 404),
-    "/public/%252fpage.html": (404, 404),
-    "/public/page.html%20": (404, 404),
-    "/public/%20page.html": (404, 404),
-    "/public/page.html%3f": (404, 404),
-    "/public/page.html%09": (403, 403),
-    "/public/page.html/": (404, 404),
-    "/PUBLIC/page.html": (403, 403),
-    "/publi%63/page.htm%6C": (PUBLIC, PUBLIC),
-    "/%c0%ae%c0%ae/app/page.html": (403, 403),
-    "/exact/100%25.html": ("an exact page", "an exact page"),
-    "/exact/100%2525.html": (403, 403),
-    # Redirects within nginx: every step is decided.
-    "/public/folder/": ("a public index", "a public index"),
-    "/app/hidden/": (401, 403),
-    "/app/hidden/index.html": (403, 403),
-    "/public/front/": (401, APP),
-    "/public/fallback/x": (401, 403),
-    "/public/open-fallback/x": (PUBLIC, PUBLIC),
-    "/public/errors/x": (403, 403),
-    "/public/named/x": (PUBLIC, PUBLIC),
-    "/elsewhere/page.html": (403, 403),
-}
+
+TARGETS = {**targets_of("nginx"), **REDIRECTED}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_decided_is_what_is_served(site, target):
-    for signed_in, right in zip((False, True), TARGETS[target]):
-        answer = send(site, target, signed_in=signed_in)
-        got = answer.body.decode() if answer.status == 200 else answer.status
-        assert got == right, "alice" if signed_in else "nobody"
-
-
-# The same for scripts: SCRIPT_NAME and PATH_INFO that ran.
-SCRIPTS = {
-    "/public/show.php": ("/public/show.php", ""),
-    "/public/show.php/a/b": ("/public/show.php", "/a/b"),
-    "/public/show.php/admin/show.php": ("/public/show.php", "/admin/show.php"),
-    "/public/show.php/a%20b%3F": ("/public/show.php", "/a b?"),
-    "/public//show.php//x": ("/public/show.php", "/x"),
-    "/public/show.php/../../app/show.php": 401,
-    "/public/show.php/..%2f..%2fapp/show.php": 400,
-    "/app/show.php/public/show.php": 401,
-    "/app/show.php/": 401,
-    "/app/show.php?/public/": 401,
-    "/admin/show.php/../../public/show.php": ("/public/show.php", ""),
-    "/app/secret.php/x": 401,
-    "/public/page.html/x.php": 403,
-    "/public/missing.php": 404,
-    "/public/show.php%00.html": 400,
-    "/public/show.php%0a": 403,
-}
-
-
-@pytest.mark.parametrize("target", SCRIPTS)
-def test_the_script_that_is_decided_is_the_one_that_runs(site, target):
-    answer = send(site, target)
-    if answer.status == 200:
-        env = json.loads(answer.body)["env"]
-        assert (env["SCRIPT_NAME"], env.get("PATH_INFO", "")) == SCRIPTS[target]
-    else:
-        assert answer.status == SCRIPTS[target]
-
-
-def test_the_rule_of_the_executed_script_binds(site):
-    for target in ("/app/secret.php", "/app/secret.php/", "/app/secret.php/x/y", "/app//secret.php/x"):
-        assert send(site, target, signed_in=True).status == 403, target
+    assert served(site, target) == TARGETS[target]
 
 
 @pytest.mark.parametrize(

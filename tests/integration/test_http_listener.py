@@ -1,8 +1,10 @@
 """The HTTP listener, asked directly: whose word counts for a page, what is answered, and how it is started and ended."""
 
 import http.client
+import pathlib
 import signal
 import socket
+import urllib.parse
 
 import pytest
 
@@ -330,19 +332,47 @@ def test_of_a_kind_that_is_not_inherited_the_configured_sockets_are_bound(track)
         assert Http(str(site.gatehouse.folder / "h.sock")).check("/public/x").status == 200
 
 
-def test_a_kept_connection_is_told_of_the_end_and_the_process_ends(track):
+def begin_sign_in(site, connection):
+    """Sends all of a sign-in but its body, and waits until somebody waits for that. Returns it."""
+    page = connection.ask("/auth/login", *NAVIGATION.items())
+    fields = {**Form(page.body.decode()).fields, "username": "alice", "password": PASSWORD}
+    body = urllib.parse.urlencode(fields).encode()
+    connection.putrequest("POST", "/auth/login", skip_accept_encoding=True)
+    for name, value in (
+        ("Cookie", page.headers["Set-Cookie"].split(";")[0]),
+        ("Origin", "http://app.example.org"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Content-Length", str(len(body))),
+        ("Expect", "100-continue"),
+    ):
+        connection.putheader(name, value)
+    connection.endheaders()
+    asked = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.sock.recv(len(asked), socket.MSG_WAITALL) == asked
+    return body
+
+
+def end_sign_in(connection, body):
+    connection.send(body)
+    return Answer(connection.getresponse())
+
+
+def test_a_request_under_way_is_answered_whole_and_told_of_the_end(track):
     site = track(HttpSite())
-    connection = site.unix()
-    assert connection.check("/public/x").status == 200
+    connection, idle = site.unix(), site.unix()
+    assert idle.check("/public/x").status == 200
+    signed_in = end_sign_in(connection, begin_sign_in(site, connection))
+    assert (signed_in.status, signed_in.headers["Connection"]) == (303, None), "the connection is kept"
+    body = begin_sign_in(site, connection)
     process = site.gatehouse.process
     process.send_signal(signal.SIGTERM)
     wait_until(lambda: "draining" in site.gatehouse.log(), "the drain begins")
-    answer = None
-    try:
-        answer = connection.check("/public/x")
-    except (http.client.HTTPException, ConnectionError):
-        pass  # it was idle for the whole grace
-    assert answer is None or (answer.status, answer.headers["Connection"]) == (200, "close")
-    assert process.wait(timeout=20) == 0
-    assert not accepts(site.socket)
+    wait_until(lambda: not accepts(site.socket), "nobody new is let in")
+    assert process.poll() is None, "it waits for the request"
+    told = end_sign_in(connection, body)
+    assert (told.status, told.headers["Connection"]) == (303, "close")
+    assert told.headers["Location"] == signed_in.headers["Location"]
+    assert any(line.startswith("session=") for line in told.headers.get_all("Set-Cookie"))
+    assert process.wait(timeout=20) == 0, "no idle connection holds it up"
+    assert not pathlib.Path(site.socket).exists()
     site.gatehouse.process = None
