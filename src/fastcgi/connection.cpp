@@ -156,7 +156,7 @@ bool Connection::accept_management(const RecordPiece& piece) {
 }
 
 bool Connection::accept_get_values(const RecordPiece& piece) {
-  if (piece.first) values_ = std::make_unique<AskedValues>();
+  if (!values_) values_ = std::make_unique<AskedValues>();
   std::string_view content = piece.content;
   NameValue pair;
   PairDecoder::Step step = values_->pairs.next(content, pair);

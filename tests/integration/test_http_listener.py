@@ -296,6 +296,13 @@ def test_pages_of_the_site_are_not_served(site):
     assert site.unix().ask("/auth/session", method="TRACE").status == 405
 
 
+def test_a_check_that_is_no_http_is_refused_like_any_other(site):
+    for path in ("/auth/check/public/x", "/auth/forward"):
+        answer = site.unix().ask(path, ("Content-Length", "0"), ("Content-Length", "0"))
+        assert answer.status == 403, path
+    assert site.unix().ask("/auth/check").body == b""
+
+
 def test_what_is_no_http_is_logged_and_answered_with_its_request_id(site):
     connection = site.unix()
     answer = connection.ask("/auth/session", ("Content-Length", "1"), ("Content-Length", "1"))
