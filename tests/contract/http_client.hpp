@@ -111,7 +111,7 @@ class Client {
   }
   void read_head(Answer& answer) {
     const std::size_t end = received_.find("\r\n\r\n");
-    std::string head = received_.substr(0, end + 2);
+    const std::string head = received_.substr(0, end + 2);
     received_.erase(0, end + 4);
     answer.status = std::stoi(head.substr(head.find(' ') + 1, 3));
     for (std::size_t at = head.find("\r\n") + 2; at < head.size();) {

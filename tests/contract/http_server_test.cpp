@@ -486,6 +486,7 @@ TEST(HttpServer, CloseAllEndsWhatRuns) {
 TEST(HttpServer, ManyConnectionsOnSeveralReactors) {
   const House house(echo, quick(), 3);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::atomic<int> right = 0;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {

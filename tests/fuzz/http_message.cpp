@@ -32,8 +32,13 @@ bool is_same(const Message& a, const Message& b) {
          a.is_whole == b.is_whole && (a.body == b.body || !a.is_whole);
 }
 
+bool is_cut_off(const Conversation& conversation) {
+  return !conversation.messages.empty() && !conversation.messages.back().is_whole;
+}
+
+// Within a body that does not end, a refusal may come sooner or later (Beast waits for the end of a quoted extension).
 bool is_same(const Conversation& a, const Conversation& b) {
-  return a.refused == b.refused &&
+  return (a.refused == b.refused || (is_cut_off(a) && is_cut_off(b))) &&
          std::ranges::equal(a.messages, b.messages, [](const auto& x, const auto& y) { return is_same(x, y); });
 }
 
