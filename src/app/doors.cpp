@@ -88,7 +88,8 @@ net::Task<> refuse_http(gateway::Gateway& gateway, ops::Log& log, httpd::ServerR
   http::Malformed malformed{
       .request_id = id, .reason = std::string(problem.reason), .wants_html = false, .status = problem.status};
   // As far as it was understood, it asks whether somebody may pass.
-  const std::string& prefix = gateway.settings()->endpoint_prefix;
+  const auto settings = gateway.settings();  // a reload may drop them meanwhile
+  const std::string& prefix = settings->endpoint_prefix;
   malformed.is_check = request.head().target.starts_with(prefix + "/check");
   if (malformed.is_check || request.head().target.starts_with(prefix + "/forward")) malformed.status = 403;
   net::Task<> answer = gateway.serve_malformed(std::move(malformed), request);

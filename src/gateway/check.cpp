@@ -77,7 +77,13 @@ Answer refused(int status, std::string reason) {
 }
 
 Answer answer_to(const Settings& settings, const Verdict& verdict) {
-  if (verdict.error) return refused(503, verdict.error->detail);
+  if (verdict.error) {
+    Answer answer = refused(503, verdict.error->detail);
+    if (verdict.error->code != auth::ErrorCode::internal) return answer;
+    answer.level = ops::LogLevel::error;
+    answer.event = "bug";
+    return answer;
+  }
   if (const auto* denied = std::get_if<policy::Denied>(&verdict.decision)) {
     const int status = denied->why == policy::Refusal::no_session ? 401 : 403;
     return refused(status, std::string(policy::describe(denied->why)));
@@ -145,9 +151,11 @@ net::Task<> serve_check(World& world, Scope& scope, net::Exchange& exchange) {
 }
 
 net::Task<> serve_forward(World& world, Scope& scope, net::Exchange& exchange) {
-  const bool is_servable = !is_for_web_servers(scope.request.method) && !has_alias_of_owned_header(scope);
+  const bool is_aliased = has_alias_of_owned_header(scope);
+  const bool is_servable = !is_for_web_servers(scope.request.method) && !is_aliased;
   const Verdict verdict = co_await judge_page(world, scope, is_servable);
   Answer answer = answer_to(*scope.settings, verdict);
+  if (is_aliased) answer.reason = "a header is another spelling of one of ours";
   const int status = answer.response.head.status;
   if (status != 200) answer.response = error_reply(status, *scope.settings->pages, scope.request);
   if (status == 401 && http::is_navigation(scope.request)) send_to_login(scope, answer);

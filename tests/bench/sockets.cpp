@@ -73,7 +73,7 @@ bool Socket::send(std::string_view bytes) const {
 }
 
 bool Socket::receive(std::string& into) const {
-  std::array<char, 16384> buffer;  // NOLINT: written before it is read
+  std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
   const ssize_t received = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (received > 0) into.append(buffer.data(), static_cast<std::size_t>(received));
   return received > 0 || (received < 0 && errno == EAGAIN);

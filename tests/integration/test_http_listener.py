@@ -257,6 +257,7 @@ def test_another_spelling_of_a_header_of_ours_is_refused(site):
     assert site.unix().forward("/page", *PAGE, cookie, ("Remote-User", "evil")).headers["Remote-User"] == "alice"
     for alias in ("Remote_User", "remote_groups", "X_Gatehouse-User", "Remote.User", "Variable_X"):
         assert site.unix().forward("/page", *PAGE, cookie, (alias, "evil")).status == 403, alias
+    assert "another spelling of one of ours" in site.gatehouse.log()
     assert site.unix().forward("/page", *PAGE, cookie, ("X_Other", "harmless")).status == 200
 
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <stdexcept>
 
 #include "fakes.hpp"
 
@@ -206,6 +207,22 @@ TEST(Check, AUserWhoseAttributesDoNotFitIntoAWebServersPageIsRefused) {
   const auth::Session session = *site.auth->create_session("u2", {});
   site.cookie = "__Host-session=" + session.token.reveal();
   EXPECT_EQ(site.serve(check(site, "/app/x")).head.status, 403);
+}
+
+class BrokenClock final : public auth::Clock {
+ public:
+  [[nodiscard]] auth::Timestamp now() const override { throw std::runtime_error("a bug"); }
+};
+
+TEST(Check, ABugIsOneOfTheFourStatusesAndTouchesNoCookie) {
+  Site site;
+  site.sign_in();
+  const BrokenClock clock;
+  site.settings->auth =
+      std::make_shared<auth::Auth>(site.auth->options(), site.failing, clock, site.random, site.events);
+  const FakeExchange answer = site.serve(check(site, "/app/x", "GET", true));
+  EXPECT_EQ(answer.head.status, 503);
+  EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
 }
 
 TEST(Check, WhatTheSubrequestSaysOfABodyIsNotWaitedFor) {
