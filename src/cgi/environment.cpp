@@ -212,15 +212,8 @@ std::expected<std::string, std::string> mount_of(const MetaVariables& variables)
   return mount;
 }
 
-// mod_setenvif sites set HTTPS=on behind a TLS proxy while Apache's own REQUEST_SCHEME stays http.
-std::string scheme_of(const MetaVariables& variables) {
-  const auto https = http::to_lower(variables.get("HTTPS"));
-  const bool is_secure = https == "on" || https == "1" || http::to_lower(variables.get("REQUEST_SCHEME")) == "https";
-  return is_secure ? "https" : "http";
-}
-
 void copy_connection(const MetaVariables& variables, http::Request& request) {
-  request.scheme = scheme_of(variables);
+  request.scheme = http::scheme_of(variables.get("HTTPS"), variables.get("REQUEST_SCHEME"));
   request.host = variables.get("HTTP_HOST");
   request.server_name = variables.get("SERVER_NAME");
   request.server_addr = variables.get("SERVER_ADDR");

@@ -3,8 +3,6 @@
 #include <array>
 #include <chrono>
 
-#include "http/headers.hpp"
-
 namespace gatehouse::gateway {
 
 namespace {
@@ -12,13 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBodyTime = 10s;
-
-bool is_form(std::string_view content_type) {
-  const std::string_view type = content_type.substr(0, content_type.find(';'));
-  const auto last = type.find_last_not_of(" \t");
-  return last != std::string_view::npos &&
-         http::equals_ignoring_case(type.substr(0, last + 1), "application/x-www-form-urlencoded");
-}
 
 net::Task<std::expected<std::string, int>> read_small_body(const http::Request& request, net::Exchange& exchange) {
   const net::Deadline deadline = net::after(kBodyTime);
@@ -41,7 +32,7 @@ net::Task<std::expected<std::string, int>> read_small_body(const http::Request& 
 }  // namespace
 
 bool has_form_body(const http::Request& request) {
-  return is_form(request.content_type);
+  return http::is_form_type(request.content_type);
 }
 
 net::Task<std::expected<http::Form, int>> read_form(const http::Request& request, net::Exchange& exchange) {
@@ -49,7 +40,7 @@ net::Task<std::expected<http::Form, int>> read_form(const http::Request& request
   auto body = co_await read_small_body(request, exchange);
   if (!body) co_return std::unexpected(body.error());
   if (body->empty()) co_return http::Form();
-  if (!is_form(request.content_type)) co_return std::unexpected(400);
+  if (!http::is_form_type(request.content_type)) co_return std::unexpected(400);
   auto form = http::Form::parse(*body);
   if (!form) co_return std::unexpected(400);
   co_return std::move(*form);

@@ -5,17 +5,10 @@
 #include "auth/logout.hpp"
 #include "gateway/body.hpp"
 #include "gateway/login.hpp"
-#include "http/negotiation.hpp"
 
 namespace gatehouse::gateway {
 
 namespace {
-
-// A program asks for JSON by name; "*/*" is what a form sends too.
-bool wants_json(const http::Request& request) {
-  const std::string_view accept = request.header("accept");
-  return accept.contains("application/json") && !http::prefers_html(accept);
-}
 
 // Of the further columns only those that downstream is told too: a page's script must not read the administrator's
 // notes.
@@ -60,21 +53,18 @@ net::Task<> serve_session(World& world, Scope& scope, net::Exchange& exchange) {
   co_await reply(scope, exchange, json_reply(200, body.dump(-1, ' ', false, replace)));
 }
 
-struct LogoutInput {
-  auth::LogoutForm form;
-  int problem = 0;  // a status, or 0
-};
-
-LogoutInput read_logout_form(const http::Form& body, const http::Form& query, const http::Request& request) {
-  LogoutInput input;
-  if (body.is_doubled("rd") || body.is_doubled("all") || query.is_doubled("rd") || query.is_doubled("all")) {
-    input.problem = 400;
-    return input;
-  }
-  input.form.rd = std::string(body.get("rd").value_or(query.get("rd").value_or("")));
-  input.form.all = body.get("all").value_or(query.get("all").value_or("")) == "1";
-  input.form.wants_json = wants_json(request);
-  return input;
+// Fails with a status, 0 if the visitor is gone. Only what comes from our own page is looked at.
+net::Task<std::expected<auth::LogoutForm, int>> read_logout_form(const Scope& scope, net::Exchange& exchange) {
+  if (scope.request.method != "POST" || scope.auth.origin() != auth::OriginVerdict::own) co_return auth::LogoutForm();
+  // A body that is no form (a program's JSON) has nothing to say here and is no reason to stay signed in.
+  std::expected<http::Form, int> body;
+  if (has_form_body(scope.request)) body = co_await read_form(scope.request, exchange);
+  if (!body) co_return std::unexpected(body.error());
+  const auto query = http::Form::parse(scope.request.query);
+  if (!query) co_return std::unexpected(400);
+  auto form = auth::read_logout_form(*body, *query, scope.request.header("accept"));
+  if (!form) co_return std::unexpected(400);
+  co_return std::move(*form);
 }
 
 auth::LogoutHandler logout_handler(const Settings& settings) {
@@ -103,29 +93,16 @@ net::Task<> send_logout_answer(World& world, Scope& scope, net::Exchange& exchan
 }
 
 net::Task<> serve_logout(World& world, Scope& scope, net::Exchange& exchange) {
-  LogoutInput input;
-  if (scope.request.method == "POST" && scope.auth.origin() == auth::OriginVerdict::own) {
-    // A body that is no form (a program's JSON) has nothing to say here and is no reason to stay signed in.
-    std::expected<http::Form, int> body;
-    if (has_form_body(scope.request)) body = co_await read_form(scope.request, exchange);
-    if (!body && body.error() == 0) co_return;
-    const auto query = http::Form::parse(scope.request.query);
-    if (!body) {
-      input.problem = body.error();
-    } else if (!query) {
-      input.problem = 400;
-    } else {
-      input = read_logout_form(*body, *query, scope.request);
-    }
-  }
-  if (input.problem != 0) {
-    log_request(world.log, ops::LogLevel::info, "denied", scope.request, input.problem, "not a logout form");
-    co_await reply_error(scope, exchange, input.problem);
+  const std::expected<auth::LogoutForm, int> form = co_await read_logout_form(scope, exchange);
+  if (!form) {
+    if (form.error() == 0) co_return;
+    log_request(world.log, ops::LogLevel::info, "denied", scope.request, form.error(), "not a logout form");
+    co_await reply_error(scope, exchange, form.error());
     co_return;
   }
   const auth::LogoutHandler handler = logout_handler(*scope.settings);
   const bool asks_store = scope.auth.presented().has_value();
-  auto answered = co_await run_on(world.write_pool, asks_store, [&] { return handler(scope.context, input.form); });
+  auto answered = co_await run_on(world.write_pool, asks_store, [&] { return handler(scope.context, *form); });
   if (!answered) {
     co_await reply_store_failure(world, scope, exchange, answered.error());
     co_return;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "http/headers.hpp"
 #include "http/percent.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::http {
 namespace {
@@ -65,6 +67,11 @@ std::optional<std::string_view> Form::get(std::string_view name) const {
 
 bool Form::is_doubled(std::string_view name) const {
   return std::ranges::count(fields_, name, [](const auto& field) { return std::string_view(field.first); }) > 1;
+}
+
+bool is_form_type(std::string_view content_type) {
+  return equals_ignoring_case(trim(content_type.substr(0, content_type.find(';'))),
+                              "application/x-www-form-urlencoded");
 }
 
 std::string escape_component(std::string_view text) {

@@ -29,6 +29,9 @@ class Form {
   std::vector<std::pair<std::string, std::string>> fields_;
 };
 
+/// True if a Content-Type, parameters aside, is application/x-www-form-urlencoded.
+[[nodiscard]] bool is_form_type(std::string_view content_type);
+
 /// Escapes a text as one form or query value: everything but [A-Za-z0-9-._~] becomes %XX.
 [[nodiscard]] std::string escape_component(std::string_view text);
 /// Decodes %XX only ('+' stays); nullopt on a bad escape.

@@ -95,4 +95,8 @@ bool prefers_html(std::string_view accept) {
   return html.quality > 0 && html > preference_for(accept, "application/json");
 }
 
+bool wants_json(std::string_view accept) {
+  return accept.contains("application/json") && !prefers_html(accept);
+}
+
 }  // namespace gatehouse::http

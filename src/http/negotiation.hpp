@@ -11,5 +11,8 @@ namespace gatehouse::http {
 /// True if an error should be HTML: Accept prefers text/html to application/json (q-values count).
 /// "*/*" alone or no Accept means JSON, so that curl and programs get JSON.
 [[nodiscard]] bool prefers_html(std::string_view accept);
+/// True if Accept names application/json and does not prefer text/html: a program that wants JSON where a form wants a
+/// redirect. "*/*" is what a form sends too.
+[[nodiscard]] bool wants_json(std::string_view accept);
 
 }  // namespace gatehouse::http

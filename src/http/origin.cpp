@@ -109,6 +109,12 @@ std::string Origin::text() const {
   return text;
 }
 
+std::string_view scheme_of(std::string_view https, std::string_view request_scheme) {
+  const bool is_secure =
+      equals_ignoring_case(https, "on") || https == "1" || equals_ignoring_case(request_scheme, "https");
+  return is_secure ? "https" : "http";
+}
+
 std::string host_without_port(std::string_view host) {
   auto parts = split_host(host);
   return parts ? std::move(parts->host) : std::string();

@@ -26,6 +26,10 @@ struct Origin {
   bool operator==(const Origin&) const = default;
 };
 
+/// Returns "https" or "http" as the CGI variables HTTPS ("on" or "1"; mod_ssl, and sites behind a TLS proxy) and
+/// REQUEST_SCHEME (which such a proxy leaves at http) tell it: one that says https is enough. Both may be empty.
+[[nodiscard]] std::string_view scheme_of(std::string_view https, std::string_view request_scheme);
+
 /// Returns the host of a Host header without its port, in lower case; empty if it is no host.
 [[nodiscard]] std::string host_without_port(std::string_view host);
 

@@ -85,5 +85,17 @@ TEST(Unescape, LeavesAPlusAndRefusesBadEscapes) {
   EXPECT_EQ(unescape("%x1"), std::nullopt);
 }
 
+TEST(FormType, IsToldWithoutItsParameters) {
+  for (const auto* type :
+       {"application/x-www-form-urlencoded", "APPLICATION/X-WWW-Form-Urlencoded",
+        "application/x-www-form-urlencoded; charset=UTF-8", "application/x-www-form-urlencoded ;a"}) {
+    EXPECT_TRUE(is_form_type(type)) << type;
+  }
+  for (const auto* type : {"", ";", "multipart/form-data; boundary=x", "application/json",
+                           "application/x-www-form-urlencodedx", "text/plain; application/x-www-form-urlencoded"}) {
+    EXPECT_FALSE(is_form_type(type)) << type;
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::http

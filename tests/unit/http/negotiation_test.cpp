@@ -91,5 +91,14 @@ TEST(IsNavigation, IsOnlyGetOrHead) {
   }
 }
 
+TEST(WantsJson, OnlyWhereItIsNamedAndPageIsNotPreferred) {
+  for (const auto* accept : {"application/json", "application/json, text/html;q=0.5", "application/json, text/html"}) {
+    EXPECT_TRUE(wants_json(accept)) << accept;
+  }
+  for (const auto* accept : {"", "*/*", "text/html", "text/html, application/json;q=0.9"}) {
+    EXPECT_FALSE(wants_json(accept)) << accept;
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::http

@@ -117,5 +117,13 @@ TEST(HostWithoutPort, IsEmptyForWhatIsNoHost) {
   }
 }
 
+TEST(Scheme, EitherVariableThatSaysHttpsIsEnough) {
+  EXPECT_EQ(scheme_of("on", ""), "https");
+  EXPECT_EQ(scheme_of("1", "http"), "https");
+  EXPECT_EQ(scheme_of("", "HTTPS"), "https");
+  for (const auto* off : {"off", "", "0", "yes"}) EXPECT_EQ(scheme_of(off, "http"), "http") << off;
+  EXPECT_EQ(scheme_of("", ""), "http");
+}
+
 }  // namespace
 }  // namespace gatehouse::http
