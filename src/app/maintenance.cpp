@@ -78,10 +78,9 @@ net::Task<> Maintenance::prune_each_hour() {
       const bool goes_on = co_await pause(prune_timer_, kPruneInterval);
       if (!goes_on) co_return;
     }
-    const auto max_lifetime = house_.gateway().settings()->auth->options().periods.max_lifetime;
-    const auto done = co_await house_.write_pool().run([this, max_lifetime] {
-      return house_.store().delete_dead(house_.clock().now() - kPruneGrace, max_lifetime, kPruneBatch);
-    });
+    const auto settings = house_.gateway().settings();
+    const auto done =
+        co_await house_.write_pool().run([settings] { return settings->auth->sweep(kPruneBatch, kPruneGrace); });
     if (is_stopped_) co_return;
     is_more = done && *done && **done == kPruneBatch;
     if (done && !*done) house_.log().write(ops::LogLevel::warn, "prune_failed", {{"detail", done->error().detail}});

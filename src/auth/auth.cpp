@@ -1,7 +1,10 @@
+// A presented session in its steps: what a token leads to, renewal, and the headers that a token travels in.
 #include "auth/auth.hpp"
 
 #include <algorithm>
 #include <utility>
+
+#include "auth/auth_request.hpp"
 
 namespace gatehouse::auth {
 
@@ -10,22 +13,26 @@ namespace {
 // A chain of rotations is as long as the idle periods that fit into one rotated id's remaining life: a handful. The
 // bound only keeps a broken table from holding a request for ever.
 constexpr int kMaxHops = 64;
-constexpr std::size_t kUserIdLength = 15;
-constexpr std::size_t kFamilyLength = 25;
-constexpr std::size_t kMaxDeviceBytes = 256;
 constexpr std::size_t kHandleLength = 12;
+constexpr std::string_view kBearer = "Bearer ";
 
 bool is_grace_over(const RotatedRow& row, Milliseconds grace, Timestamp now) {
   return row.successor_seen_at && now > *row.successor_seen_at + grace;
 }
 
-std::string cut_to_characters(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return std::string(text);
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0U) == 0x80U) --bytes;
-  return std::string(text.substr(0, bytes));
-}
-
 }  // namespace
+
+AuthOptions lucia_options() {
+  AuthOptions options;
+  options.cookie.name = "auth_session";
+  options.periods.max_lifetime = Milliseconds(0);
+  options.renewal = Renewal::extend;
+  options.token_storage = TokenStorage::plain;
+  options.token_alphabet = TokenAlphabet::base62;
+  options.new_hashes = HashScheme::lucia_scrypt;
+  options.rehash_on_login = false;
+  return options;
+}
 
 std::string session_handle(const SessionId& id) {
   return sha256_hex(id.text()).substr(0, kHandleLength);
@@ -33,6 +40,10 @@ std::string session_handle(const SessionId& id) {
 
 Auth::Auth(AuthOptions options, Store& store, const Clock& clock, Random& random, Events& events)
     : options_(std::move(options)), store_(store), clock_(clock), random_(random), events_(events) {}
+
+AuthRequest Auth::handle_request(Context& context, std::vector<http::Origin> also_own) {
+  return {*this, context, std::move(also_own)};
+}
 
 // ── a presented session ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,13 +130,21 @@ Result<std::optional<SessionUser>> Auth::renew(const Lookup& lookup, std::option
     if (auto settled = settle(lookup); !settled) return std::unexpected(settled.error());
     return lookup.found;
   }
-  return how.value_or(options_.renewal) == Renewal::rotate ? rotate(lookup) : extend(lookup);
+  auto renewed = renew_now(lookup, how.value_or(options_.renewal));
+  if (renewed) return renewed;
+  // The session was found alive: what cannot be written refuses nobody.
+  report(EventKind::renewal_not_written, lookup, &lookup.found->session.row.id, renewed.error().detail);
+  return lookup.found;
+}
+
+Result<std::optional<SessionUser>> Auth::renew_now(const Lookup& lookup, Renewal how) {
+  return how == Renewal::rotate ? rotate(lookup) : extend(lookup);
 }
 
 Result<std::optional<SessionUser>> Auth::rotate(const Lookup& lookup) {
   const SessionUser& old = *lookup.found;
   Rotation rotation{old.session.row.id, {}, old.session.row, clock_.now()};
-  if (auto filled = random_.fill(rotation.nonce); !filled) return unrenewed(lookup, filled.error());
+  if (auto filled = random_.fill(rotation.nonce); !filled) return std::unexpected(filled.error());
 
   const SessionToken token = old.session.token.successor(rotation.nonce);
   SessionRow& successor = rotation.successor;
@@ -136,7 +155,7 @@ Result<std::optional<SessionUser>> Auth::rotate(const Lookup& lookup) {
   successor.last_used_at = rotation.rotated_at;
 
   auto outcome = store_.rotate(rotation, lookup.first_presentation);
-  if (!outcome) return unrenewed(lookup, outcome.error());
+  if (!outcome) return std::unexpected(outcome.error());
   switch (*outcome) {
     case RotationOutcome::rotated: return SessionUser{Session{token, successor, SessionState::active, true}, old.user};
     case RotationOutcome::already_rotated: return again(lookup);
@@ -154,18 +173,17 @@ Result<std::optional<SessionUser>> Auth::extend(const Lookup& lookup) {
   row.idle_expires = row.active_expires + options_.periods.idle;
   row.last_used_at = now;
   auto moved = store_.extend(row.id, old_active, row.active_expires, row.idle_expires, now, lookup.first_presentation);
-  if (!moved) return unrenewed(lookup, moved.error());
+  if (!moved) return std::unexpected(moved.error());
   if (!*moved) return again(lookup);
   renewed.session.state = SessionState::active;
   renewed.session.fresh = true;
   return renewed;
 }
 
-// Somebody else renewed it first, or ended it: look once more and take what is there. The first look had found the
-// session alive, so a second one that fails refuses nobody.
-std::optional<SessionUser> Auth::again(const Lookup& lookup) const {
+// Somebody else renewed it first, or ended it: look once more and take what is there.
+Result<std::optional<SessionUser>> Auth::again(const Lookup& lookup) const {
   auto second = find(lookup.found->session.token, lookup.caller);
-  if (!second) return unrenewed(lookup, second.error());
+  if (!second) return std::unexpected(second.error());
   if (!second->found) return std::nullopt;
   const SessionRow& before = lookup.found->session.row;
   const SessionRow& after = second->found->session.row;
@@ -173,56 +191,7 @@ std::optional<SessionUser> Auth::again(const Lookup& lookup) const {
   return second->found;
 }
 
-std::optional<SessionUser> Auth::unrenewed(const Lookup& lookup, const Error& error) const {
-  report(EventKind::renewal_not_written, lookup, &lookup.found->session.row.id, error.detail);
-  return lookup.found;
-}
-
-// ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-// A session that has not been written yet.
-Result<Session> Auth::make_session(const std::string& user_id, const SessionSource& source) {
-  auto token = SessionToken::generate(random_);
-  if (!token) return std::unexpected(token.error());
-  auto family = random_text(random_, kBase36, kFamilyLength);
-  if (!family) return std::unexpected(family.error());
-
-  const Timestamp now = clock_.now();
-  const Timestamp active_expires = now + options_.periods.active;
-  SessionRow row{token->id(options_.token_storage),
-                 user_id,
-                 active_expires,
-                 active_expires + options_.periods.idle,
-                 now,
-                 std::move(*family),
-                 std::nullopt,
-                 now,
-                 source.address,
-                 cut_to_characters(source.device, kMaxDeviceBytes)};
-  return Session{std::move(*token), std::move(row), SessionState::active, true};
-}
-
-Result<Session> Auth::create_session(const std::string& user_id, const SessionSource& source) {
-  auto session = make_session(user_id, source);
-  if (!session) return session;
-  if (auto written = store_.create_session(session->row, options_.max_per_user); !written) {
-    return std::unexpected(written.error());
-  }
-  return session;
-}
-
-Result<Session> Auth::replace_session(const SessionToken& old, const std::string& user_id,
-                                      const SessionSource& source) {
-  auto family = family_of(old);
-  if (!family) return std::unexpected(family.error());
-  if (!*family) return create_session(user_id, source);
-  auto session = make_session(user_id, source);
-  if (!session) return session;
-  if (auto written = store_.replace_family(**family, session->row, options_.max_per_user); !written) {
-    return std::unexpected(written.error());
-  }
-  return session;
-}
+// ── where a token leads, dead or alive ───────────────────────────────────────────────────────────────────────────────
 
 Result<std::optional<std::string>> Auth::family_of(const SessionToken& token) const {
   const SessionId id = token.id(options_.token_storage);
@@ -233,21 +202,6 @@ Result<std::optional<std::string>> Auth::family_of(const SessionToken& token) co
   if (!rotated) return std::unexpected(rotated.error());
   if (*rotated) return (*rotated)->family;
   return std::nullopt;
-}
-
-Result<std::size_t> Auth::invalidate_session(const SessionToken& token) {
-  auto family = family_of(token);
-  if (!family) return std::unexpected(family.error());
-  if (!*family) return 0;
-  return invalidate_family(**family);
-}
-
-Result<std::size_t> Auth::invalidate_family(const std::string& family) {
-  return store_.delete_family(family);
-}
-
-Result<std::size_t> Auth::invalidate_all_user_sessions(const std::string& user_id) {
-  return store_.delete_sessions_of_user(user_id);
 }
 
 Result<std::optional<std::string>> Auth::owner_of(const SessionToken& token) const {
@@ -265,91 +219,32 @@ Result<std::optional<std::string>> Auth::owner_of(const SessionToken& token) con
   return std::nullopt;
 }
 
-// ── users and keys ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── headers and cookies ──────────────────────────────────────────────────────────────────────────────────────────────
 
-Result<User> Auth::create_user(User user, const std::optional<std::string>& password) {
-  if (user.id.empty()) {
-    auto id = random_text(random_, kBase36, kUserIdLength);
-    if (!id) return std::unexpected(id.error());
-    user.id = std::move(*id);
+Result<OriginVerdict> Auth::validate_request_origin(const RequestView& request,
+                                                    std::vector<http::Origin> also_own) const {
+  also_own.insert(also_own.end(), options_.allowed_origins.begin(), options_.allowed_origins.end());
+  const OriginVerdict verdict =
+      judge_origin({request.method, request.origin, request.sec_fetch_site},
+                   http::Origin::of_request(request.scheme, request.host, request.server_port), also_own);
+  if (verdict == OriginVerdict::foreign) return fail(ErrorCode::invalid_request, "a foreign origin");
+  return verdict;
+}
+
+std::optional<SessionToken> Auth::read_session_cookie(std::string_view cookie_header, const Caller& caller) const {
+  const auto values = cookie_values(cookie_header, options_.cookie.name);
+  if (values.empty()) return std::nullopt;
+  if (std::ranges::any_of(values, [&](const std::string& value) { return value != values.front(); })) {
+    events_.report({EventKind::doubled_cookie, {}, {}, caller.request_id, caller.address, {}});
+    return std::nullopt;
   }
-  user.created_at = clock_.now();
-  Key key{key_id(kUsernameProvider, user.username), user.id, std::nullopt};
-  if (password) {
-    auto hashed = hash_password(*password, options_.new_hashes, random_);
-    if (!hashed) return std::unexpected(hashed.error());
-    key.hashed_password = std::move(*hashed);
-  }
-  if (auto written = store_.create_user({user, std::move(key)}); !written) return std::unexpected(written.error());
-  return user;
+  return SessionToken::parse(values.front(), options_.token_alphabet);
 }
 
-// A name that does not exist must cost what a wrong password costs, else the time tells which names exist.
-Result<std::string> Auth::dummy_hash() {
-  const std::scoped_lock lock(dummy_mutex_);
-  if (!dummy_hash_) {
-    auto made = hash_password("no password is this one", options_.new_hashes, random_);
-    if (!made) return std::unexpected(made.error());
-    dummy_hash_ = std::move(*made);
-  }
-  return *dummy_hash_;
+std::optional<SessionToken> Auth::read_bearer_token(std::string_view authorization_header) const {
+  if (!authorization_header.starts_with(kBearer)) return std::nullopt;
+  return SessionToken::parse(authorization_header.substr(kBearer.size()), options_.token_alphabet);
 }
-
-Result<User> Auth::use_key(std::string_view provider, std::string_view identifier, std::string_view password) {
-  if (password.size() > kMaxPasswordBytes) return fail(ErrorCode::invalid_password, "longer than any password");
-  auto key = store_.find_key(key_id(provider, identifier));
-  if (!key) return std::unexpected(key.error());
-  std::optional<User> user;
-  if (*key) {
-    auto found = store_.find_user((*key)->user_id);
-    if (!found) return std::unexpected(found.error());
-    user = std::move(*found);
-  }
-  auto dummy = dummy_hash();
-  if (!dummy) return std::unexpected(dummy.error());
-
-  const bool may_pass = user && !user->disabled && (*key)->hashed_password && !(*key)->hashed_password->empty();
-  auto check = verify_password(password, may_pass ? *(*key)->hashed_password : *dummy);
-  if (!check) return std::unexpected(check.error());
-  if (!may_pass) return fail(ErrorCode::invalid_key_id);
-  if (*check != PasswordCheck::correct) return fail(ErrorCode::invalid_password);
-  rehash(**key, password);
-  return *user;
-}
-
-void Auth::rehash(const Key& key, std::string_view password) {
-  if (!options_.rehash_on_login || !needs_rehash(*key.hashed_password, options_.new_hashes)) return;
-  auto hashed = hash_password(password, options_.new_hashes, random_);
-  if (!hashed) return;
-  // The old hash still verifies: a store that cannot write now is asked again at the next login.
-  std::ignore = store_.update_key_password(key.id, *hashed);
-}
-
-Result<std::size_t> Auth::update_key_password(std::string_view provider, std::string_view identifier,
-                                              const std::string& password) {
-  const std::string id = key_id(provider, identifier);
-  auto key = store_.find_key(id);
-  if (!key) return std::unexpected(key.error());
-  if (!*key) return fail(ErrorCode::invalid_key_id);
-  auto hashed = hash_password(password, options_.new_hashes, random_);
-  if (!hashed) return std::unexpected(hashed.error());
-  if (auto written = store_.update_key_password(id, *hashed); !written) return std::unexpected(written.error());
-  return store_.delete_sessions_of_user((*key)->user_id);
-}
-
-Result<std::optional<User>> Auth::get_user(const std::string& user_id) const {
-  return store_.find_user(user_id);
-}
-
-Result<std::size_t> Auth::set_disabled(const std::string& user_id, bool disabled) {
-  UserChange change;
-  change.disabled = disabled;
-  if (auto written = store_.update_user(user_id, change); !written) return std::unexpected(written.error());
-  if (!disabled) return 0;
-  return store_.delete_sessions_of_user(user_id);
-}
-
-// ── cookies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 std::string Auth::create_session_cookie(const Session* session) const {
   if (session == nullptr) return remove_cookie(options_.cookie);

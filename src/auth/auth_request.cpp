@@ -1,37 +1,20 @@
 #include "auth/auth_request.hpp"
 
-#include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace gatehouse::auth {
 
-namespace {
-
-OriginVerdict judge(const RequestView& request, std::vector<http::Origin> also_own, const Auth& auth) {
-  const auto& configured = auth.options().allowed_origins;
-  also_own.insert(also_own.end(), configured.begin(), configured.end());
-  return judge_origin({request.method, request.origin, request.sec_fetch_site},
-                      http::Origin::of_request(request.scheme, request.host, request.server_port), also_own);
-}
-
-}  // namespace
-
 AuthRequest::AuthRequest(Auth& auth, Context& context, std::vector<http::Origin> also_own)
-    : auth_(auth), context_(context), origin_(judge(context.request(), std::move(also_own), auth)) {
-  if (origin_ != OriginVerdict::foreign) presented_ = read_token();
-}
+    : auth_(auth),
+      context_(context),
+      origin_(auth.validate_request_origin(context.request(), std::move(also_own)).value_or(OriginVerdict::foreign)),
+      presented_(origin_ == OriginVerdict::foreign ? std::nullopt
+                                                   : auth.read_session_cookie(context.request().cookie, caller())),
+      current_(presented_) {}
 
-// Two different values under our name: one of them was planted, and nobody can say which.
-std::optional<SessionToken> AuthRequest::read_token() const {
-  const auto& options = auth_.options();
-  const auto values = cookie_values(context_.request().cookie, options.cookie.name);
-  if (values.empty()) return std::nullopt;
-  if (std::ranges::any_of(values, [&](const std::string& value) { return value != values.front(); })) {
-    const RequestView& request = context_.request();
-    auth_.events().report({EventKind::doubled_cookie, {}, {}, request.id, request.address, {}});
-    return std::nullopt;
-  }
-  return SessionToken::parse(values.front(), options.token_alphabet);
+Caller AuthRequest::caller() const {
+  return {context_.request().id, context_.request().address};
 }
 
 AuthRequest::Answer AuthRequest::find() {
@@ -46,17 +29,6 @@ AuthRequest::Answer AuthRequest::renew(std::optional<Renewal> how) {
 
 Result<std::optional<SessionUser>> AuthRequest::validate_user() {
   const std::scoped_lock lock(mutex_);
-  if (set_session_) {
-    auto user = auth_.get_user(set_session_->row.user_id);
-    if (!user) {
-      answer_ = std::unexpected(user.error());
-    } else if (*user) {
-      answer_ = SessionUser{*set_session_, std::move(**user)};
-    } else {
-      answer_ = std::optional<SessionUser>();
-    }
-    set_session_.reset();
-  }
   return renew_locked();
 }
 
@@ -67,6 +39,17 @@ Result<std::optional<Session>> AuthRequest::validate() {
   if (!both) return std::unexpected(both.error());
   if (!*both) return std::nullopt;
   return (*both)->session;
+}
+
+Result<std::optional<SessionUser>> AuthRequest::validate_bearer_token() {
+  const std::scoped_lock lock(mutex_);
+  if (bearer_answer_) return *bearer_answer_;
+  const auto& header = context_.request().authorization;
+  const auto token = header ? auth_.read_bearer_token(*header) : std::nullopt;
+  if (!token) return bearer_answer_.emplace(std::nullopt);
+  auto lookup = auth_.find(*token, caller());
+  if (!lookup) return bearer_answer_.emplace(std::unexpected(std::move(lookup.error())));
+  return bearer_answer_.emplace(auth_.renew(*lookup, Renewal::extend));
 }
 
 Result<void> AuthRequest::settle() {
@@ -82,12 +65,13 @@ bool AuthRequest::owes_write() {
 }
 
 AuthRequest::Answer AuthRequest::find_locked() {
+  if (set_session_) answer_ = answer_of_set_session();
   if (answer_) return *answer_;
-  if (!presented_) {
+  if (!current_) {
     answer_ = std::optional<SessionUser>();
     return *answer_;
   }
-  lookup_ = auth_.find(*presented_, {context_.request().id, context_.request().address});
+  lookup_ = auth_.find(*current_, caller());
   if (!*lookup_) {
     answer_ = std::unexpected(lookup_->error());
     return *answer_;
@@ -95,6 +79,15 @@ AuthRequest::Answer AuthRequest::find_locked() {
   answer_ = (*lookup_)->found;
   if (!(*lookup_)->found && !(*lookup_)->keeps_cookie) deliver(nullptr);
   return *answer_;
+}
+
+// The session was given without its user: the one read that is left.
+AuthRequest::Answer AuthRequest::answer_of_set_session() {
+  const Session session = *std::exchange(set_session_, std::nullopt);
+  auto user = auth_.get_user(session.row.user_id);
+  if (user && !user->disabled) return SessionUser{session, std::move(*user)};
+  if (user || user.error().code == ErrorCode::invalid_user_id) return std::nullopt;
+  return std::unexpected(std::move(user.error()));
 }
 
 AuthRequest::Answer AuthRequest::renew_locked(std::optional<Renewal> how) {
@@ -108,21 +101,40 @@ AuthRequest::Answer AuthRequest::renew_locked(std::optional<Renewal> how) {
     return *answer_;
   }
   const Session& session = (**answer_)->session;
-  if (session.fresh || session.token != *presented_) deliver(&session);
+  if (session.fresh || session.token != *current_) deliver(&session);
+  current_ = session.token;
   return *answer_;
 }
 
 void AuthRequest::set_session(const Session* session) {
   const std::scoped_lock lock(mutex_);
+  lookup_.reset();
   is_final_ = true;
-  set_session_.reset();
   answer_ = std::optional<SessionUser>();
-  if (session != nullptr) set_session_ = *session;
-  deliver(session);
+  set_session_ = session == nullptr ? std::nullopt : std::optional(*session);
+  current_ = session == nullptr ? std::nullopt : std::optional(session->token);
+  context_.set_session_cookie(auth_.create_session_cookie(session));
 }
 
+void AuthRequest::invalidate() {
+  const std::scoped_lock lock(mutex_);
+  lookup_.reset();
+  answer_.reset();
+  is_final_ = false;
+  set_session_.reset();
+  bearer_answer_.reset();
+}
+
+// An answer that has begun carries no cookie any more; who asks is still who they are.
 void AuthRequest::deliver(const Session* session) {
-  context_.set_session_cookie(auth_.create_session_cookie(session));
+  try {
+    context_.set_session_cookie(auth_.create_session_cookie(session));
+  } catch (const std::exception& error) {
+    const Caller who = caller();
+    auth_.events().report({EventKind::cookie_not_sent, session == nullptr ? "" : session->row.user_id,
+                           session == nullptr ? "" : session_handle(session->row.id), who.request_id, who.address,
+                           error.what()});
+  }
 }
 
 }  // namespace gatehouse::auth

@@ -23,9 +23,17 @@ class AuthRequest {
   AuthRequest(Auth& auth, Context& context, std::vector<http::Origin> also_own = {});
 
   /// Lucia's validate: finds and renews. nullopt: no valid session. Fails: store errors, the same again at every call.
+  /// A cookie that the context does not take any more (it throws) is reported, and changes nothing of the answer.
   [[nodiscard]] Result<std::optional<Session>> validate();
   /// Lucia's validateUser: the same with the user. Both together cost the one read.
   [[nodiscard]] Result<std::optional<SessionUser>> validate_user();
+
+  /// Lucia 2's validateBearerToken, for programs that are no browsers: finds and renews the session whose token stands
+  /// in the Authorization header. No cookie is read, set or removed and no origin is looked at, for no browser sends
+  /// that header unasked. It extends, whatever options().renewal says: a successor's token could not be delivered. The
+  /// answer is remembered as that of validate is, and apart from it; the store is asked once for each.
+  /// A token that a browser had rotated leads to its successor, as in `find`.
+  [[nodiscard]] Result<std::optional<SessionUser>> validate_bearer_token();
 
   /// The first half of validate_user: reads, writes nothing. What it finds has not been renewed.
   [[nodiscard]] Result<std::optional<SessionUser>> find();
@@ -39,8 +47,11 @@ class AuthRequest {
   [[nodiscard]] bool owes_write();
 
   /// Makes `session` the answer from now on and delivers its cookie; nullptr removes the cookie. Never touches the
-  /// store.
+  /// store. Passes on what the context throws; the answer is changed then too.
   void set_session(const Session* session);
+  /// Lucia 2's invalidate: forgets every answer, failures too, so that the next call asks the store again. It asks
+  /// about the session that this request has by now: renewed, given to set_session, or as presented.
+  void invalidate();
 
   /// Where the request comes from; a foreign one has no session.
   [[nodiscard]] OriginVerdict origin() const { return origin_; }
@@ -49,22 +60,25 @@ class AuthRequest {
 
  private:
   using Answer = Result<std::optional<SessionUser>>;
-  [[nodiscard]] std::optional<SessionToken> read_token() const;
   Answer find_locked();
   Answer renew_locked(std::optional<Renewal> how = {});
+  Answer answer_of_set_session();
   void deliver(const Session* session);
+  [[nodiscard]] Caller caller() const;
 
   Auth& auth_;
   Context& context_;
-  OriginVerdict origin_;
-  std::optional<SessionToken> presented_;
+  const OriginVerdict origin_;
+  const std::optional<SessionToken> presented_;
 
   std::mutex mutex_;
   // guarded by mutex_
+  std::optional<SessionToken> current_;  // what the visitor has, as far as this request knows
   std::optional<Result<Lookup>> lookup_;
   std::optional<Answer> answer_;        // of find; replaced by that of renew or set_session
   bool is_final_ = false;               // renewed, or set by set_session
   std::optional<Session> set_session_;  // given by set_session without its user
+  std::optional<Answer> bearer_answer_;
 };
 
 }  // namespace gatehouse::auth

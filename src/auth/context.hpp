@@ -19,6 +19,8 @@ struct RequestView {
   std::string cookie;                 ///< the Cookie header, several joined with "; "
   std::optional<std::string> origin;  ///< absent is not the same as empty
   std::optional<std::string> sec_fetch_site;
+  /// The Authorization header; read only by validate_bearer_token. nullopt where bearer tokens are not taken.
+  std::optional<std::string> authorization = {};
   std::string address;  ///< the visitor's, kept with a new session
   std::string device;   ///< User-Agent, kept with a new session
 };
@@ -30,7 +32,7 @@ class Context {
   virtual ~Context() = default;
   [[nodiscard]] virtual const RequestView& request() const = 0;
   /// Takes the value of a Set-Cookie header for our session cookie. The last call wins: one answer carries one such
-  /// line.
+  /// line. May throw a std::exception where it is too late for one.
   virtual void set_session_cookie(std::string line) = 0;
 };
 

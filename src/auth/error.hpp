@@ -15,9 +15,11 @@ enum class ErrorCode {
   invalid_password,      ///< AUTH_INVALID_PASSWORD
   duplicate_key_id,      ///< AUTH_DUPLICATE_KEY_ID
   duplicate_session_id,  ///< AUTH_DUPLICATE_SESSION_ID
+  expired_key,           ///< AUTH_EXPIRED_KEY
   duplicate_user,        ///< another unique column of the user table (id, username)
   invalid_attribute,     ///< no such column, or a value that cannot be stored
   invalid_request,       ///< AUTH_INVALID_REQUEST: foreign origin
+  invalid_argument,      ///< the caller's mistake (Lucia throws a TypeError): ':' in a provider id, an empty password
   store_unavailable,     ///< cannot be reached, is locked, is broken, or answered with an error
   store_read_only,       ///< can be read, not written: read-only, full
   store_not_migrated,    ///< tables missing or of another version

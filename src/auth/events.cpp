@@ -10,6 +10,7 @@ std::string_view name(EventKind kind) {
     case EventKind::implausible_expiry: return "implausible_expiry";
     case EventKind::expiry_beyond_policy: return "expiry_beyond_policy";
     case EventKind::renewal_not_written: return "renewal_not_written";
+    case EventKind::cookie_not_sent: return "cookie_not_sent";
   }
   return "unknown_event";
 }

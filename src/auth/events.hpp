@@ -13,6 +13,7 @@ enum class EventKind {
   implausible_expiry,    ///< a row's expiry is no time in milliseconds: not believed
   expiry_beyond_policy,  ///< a row outlives our periods: another program made it; believed
   renewal_not_written,   ///< the store could not write a renewal: let in unrenewed
+  cookie_not_sent,       ///< the answer had begun when its cookie was to be set
 };
 [[nodiscard]] std::string_view name(EventKind kind);
 

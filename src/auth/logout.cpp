@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "auth/auth_request.hpp"
+#include "http/negotiation.hpp"
 #include "http/return_path.hpp"
 
 namespace gatehouse::auth {
@@ -36,6 +37,14 @@ Result<void> end_sessions(Auth& auth, const SessionToken& token, bool all) {
 
 }  // namespace
 
+std::optional<LogoutForm> read_logout_form(const http::Form& body, const http::Form& query, std::string_view accept) {
+  for (const std::string_view field : {"rd", "all"}) {
+    if (body.is_doubled(field) || query.is_doubled(field)) return std::nullopt;
+  }
+  const auto value = [&](std::string_view field) { return body.get(field).value_or(query.get(field).value_or("")); };
+  return LogoutForm{std::string(value("rd")), value("all") == "1", http::wants_json(accept)};
+}
+
 http::Response LogoutHandler::operator()(Context& context, const LogoutForm& form) const {
   if (context.request().method != "POST") return answer(405, {{"Allow", "POST"}});
   AuthRequest request(auth_, context, options_.also_own);
@@ -53,6 +62,13 @@ http::Response LogoutHandler::operator()(Context& context, const LogoutForm& for
   const std::string target =
       form.rd.empty() ? options_.redirect : http::safe_return_path(form.rd, options_.allowed_return_hosts);
   return answer(303, {{"Location", target}});
+}
+
+http::Response LogoutHandler::operator()(LogoutContext& context) const {
+  const auto origin = auth_.validate_request_origin(context.request(), options_.also_own);
+  if (origin != OriginVerdict::own) return (*this)(context, LogoutForm());
+  const auto form = context.read_logout_form();
+  return form ? (*this)(context, *form) : answer(form.error());
 }
 
 LogoutHandler handle_logout_requests(Auth& auth, LogoutOptions options) {

@@ -1,8 +1,9 @@
-// Password hashes by OpenSSL (scrypt) and libargon2, Unicode by utf8proc. A stored text is parsed into one of the forms
-// that we verify before anything is computed; what is left over is "wrong".
+// Password hashes by OpenSSL (scrypt), libargon2 and the system's libcrypt (bcrypt), Unicode by utf8proc. A stored text
+// is parsed into one of the forms that we verify before anything is computed; what is left over is "wrong".
 #include "auth/password.hpp"
 
 #include <argon2.h>
+#include <crypt.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -10,8 +11,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -201,13 +204,59 @@ Result<std::string> hash_by_argon2id(std::string_view password, Random& random) 
   return text;
 }
 
-// Tries NFKC first, then the bytes as typed: Lucia before 2.0 and other programs' hashes were not normalised.
+// ── bcrypt, of other programs ─────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::size_t kBcryptBytes = 60;
+constexpr std::size_t kBcryptPasswordBytes = 72;
+constexpr std::uint32_t kMinBcryptCost = 4;
+constexpr std::uint32_t kMaxBcryptCost = 14;
+
+// "$2a$", "$2b$" or "$2y$", two digits of cost, "$", 22 characters of salt and 31 of hash. "$2x$" marks hashes of a
+// broken implementation, which different passwords fit.
+bool is_bcrypt(std::string_view stored) {
+  static constexpr std::string_view kAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  if (stored.size() != kBcryptBytes || !stored.starts_with("$2") || !std::string_view("aby").contains(stored[2])) {
+    return false;
+  }
+  std::string_view rest = stored.substr(3);
+  std::uint32_t cost = 0;
+  const bool has_cost = take_number(rest, "$", cost) && rest.size() == 54 && rest.front() == '$';
+  return has_cost && cost >= kMinBcryptCost && cost <= kMaxBcryptCost &&
+         rest.substr(1).find_first_not_of(kAlphabet) == std::string_view::npos;
+}
+
+Result<PasswordCheck> check_bcrypt(std::string_view password, const std::string& stored) {
+  // A C string ends at a NUL: what stands before it would do.
+  if (password.contains('\0')) {
+    return PasswordCheck::wrong;
+  }
+  std::string key(password.substr(0, kBcryptPasswordBytes));
+  const auto work = std::make_unique<crypt_data>();
+  const char* made = crypt_rn(key.c_str(), stored.c_str(), work.get(), sizeof(crypt_data));
+  const int error = errno;
+  const bool fits = made != nullptr && std::string_view(made).size() == stored.size() &&
+                    CRYPTO_memcmp(made, stored.data(), stored.size()) == 0;
+  OPENSSL_cleanse(key.data(), key.size());
+  OPENSSL_cleanse(work.get(), sizeof(crypt_data));
+  if (made == nullptr && error == ENOMEM) {
+    return fail(ErrorCode::internal, "bcrypt failed: no memory");
+  }
+  return fits ? PasswordCheck::correct : PasswordCheck::wrong;
+}
+
+// ── the two forms of a password ───────────────────────────────────────────────────────────────────────────────────
+
+enum class FirstForm { normalized, as_typed };
+
+// Lucia before 2.0 and other programs did not normalise what they hashed, so both forms are tried; first the one that
+// is likelier, for each costs a whole hash.
 template <typename Check>
-Result<PasswordCheck> check_both_forms(std::string_view password, Check check) {
+Result<PasswordCheck> check_both_forms(std::string_view password, FirstForm first, Check check) {
   const NormalizedPassword normalized(password);
-  Result<PasswordCheck> result = check(normalized.text());
+  const bool normalized_first = first == FirstForm::normalized;
+  Result<PasswordCheck> result = check(normalized_first ? normalized.text() : password);
   if (result == PasswordCheck::wrong && normalized.text() != password) {
-    return check(password);
+    return check(normalized_first ? password : normalized.text());
   }
   return result;
 }
@@ -233,11 +282,18 @@ Result<PasswordCheck> verify_password(std::string_view password, std::string_vie
     return PasswordCheck::wrong;
   }
   if (const auto hash = parse_lucia(stored)) {
-    return check_both_forms(password, [&](std::string_view form) { return check_scrypt(form, *hash); });
+    return check_both_forms(password, FirstForm::normalized,
+                            [&](std::string_view form) { return check_scrypt(form, *hash); });
   }
   if (const auto costs = parse_argon2id(stored); costs && is_affordable(*costs)) {
     const std::string text(stored);
-    return check_both_forms(password, [&](std::string_view form) { return check_argon2id(form, text); });
+    return check_both_forms(password, FirstForm::normalized,
+                            [&](std::string_view form) { return check_argon2id(form, text); });
+  }
+  if (is_bcrypt(stored)) {
+    const std::string text(stored);
+    return check_both_forms(password, FirstForm::as_typed,
+                            [&](std::string_view form) { return check_bcrypt(form, text); });
   }
   return PasswordCheck::wrong;
 }

@@ -1,4 +1,5 @@
-// Passwords: hashed with argon2id or Lucia's scrypt, verified in every form that Lucia 0.1 to 2.x and we wrote.
+// Passwords: hashed with argon2id or Lucia's scrypt, verified in every form that Lucia 0.1 to 2.x and we wrote, and in
+// bcrypt, which people brought to Lucia's tables.
 //
 // What is hashed is NFKC(password), as in Lucia: a name typed on another keyboard layout stays the same. Costs about
 // 25 ms and 19 MiB (argon2id) or 80 ms and 32 MiB (s2): call from a bounded pool, never from a reactor.
@@ -23,14 +24,15 @@ inline constexpr std::size_t kMaxPasswordBytes = 4096;
 [[nodiscard]] Result<std::string> hash_password(std::string_view password, HashScheme scheme, Random& random);
 
 enum class PasswordCheck {
-  wrong,  ///< does not fit, or the stored text is nothing we can verify (null, empty, garbage, bcrypt)
+  wrong,  ///< does not fit, or the stored text is nothing we can verify (empty, garbage, too costly)
   correct,
 };
 
-/// Compares a password with a stored hash in constant time: "s2:SALT:HEX" (r=16), the old "SALT:HEX" (r=8) or
-/// "$argon2id$v=19$…" (at most 256 MiB, t=16, p=8); NFKC first, then the bytes as typed. Anything else is wrong, never
-/// a pass; so is a password longer than kMaxPasswordBytes.
-/// Fails: internal (no memory for the hash): then nobody may be let in. Thread-safe.
+/// Compares a password with a stored hash in constant time; anything that is none of these is wrong, never a pass; so
+/// is a password longer than kMaxPasswordBytes. "s2:SALT:HEX" (r=16), the old "SALT:HEX" (r=8), "$argon2id$v=19$…" (at
+/// most 256 MiB, t=16, p=8): NFKC first, then the bytes as typed. "$2a$", "$2b$", "$2y$" (bcrypt, cost 4 to 14: a
+/// second or so): the bytes as typed first, then NFKC; as everywhere, bytes after the 72nd do not count, and a password
+/// with a NUL byte is wrong. Fails: internal (no memory for the hash): then nobody may be let in. Thread-safe.
 [[nodiscard]] Result<PasswordCheck> verify_password(std::string_view password, std::string_view stored);
 
 /// True if a stored hash should be replaced after a successful login: other scheme, or argon2id with lower costs.

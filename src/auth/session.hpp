@@ -1,6 +1,7 @@
 // A session's row, its three states and the rule between them. Start reading auth/ here.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,8 @@ struct SessionRow {
   Timestamp last_used_at;
   std::string address;
   std::string device;
+  /// Further columns of the session table that an administrator added, by column name; NULL reads as "".
+  std::map<std::string, std::string> attributes = {};
 
   bool operator==(const SessionRow&) const = default;
 };
@@ -67,6 +70,8 @@ enum class Renewal { rotate, extend };
 
 /// True if a stored expiry cannot be milliseconds (below 10^11): another program wrote seconds.
 [[nodiscard]] bool has_implausible_expiry(const SessionRow& row);
+/// True if the session has no idle period: it ends when its active period does, and is never renewed.
+[[nodiscard]] bool has_own_lifetime(const SessionRow& row);
 /// True if the row expires later than this policy could have made it.
 [[nodiscard]] bool exceeds_policy(const SessionRow& row, const SessionPeriods& periods, Timestamp now);
 

@@ -48,12 +48,12 @@ struct NewUser {
 
 /// Changes to a user; nullopt leaves a column alone.
 struct UserChange {
-  std::optional<std::string> username;
-  std::optional<std::string> name;
-  std::optional<std::string> email;
-  std::optional<std::vector<std::string>> roles;
-  std::optional<bool> disabled;
-  std::map<std::string, std::string> attributes;  ///< further columns; one that is not there: invalid_attribute
+  std::optional<std::string> username = {};
+  std::optional<std::string> name = {};
+  std::optional<std::string> email = {};
+  std::optional<std::vector<std::string>> roles = {};
+  std::optional<bool> disabled = {};
+  std::map<std::string, std::string> attributes = {};  ///< further columns; one that is not there: invalid_attribute
 };
 
 struct LastUse {
@@ -65,7 +65,9 @@ struct LastUse {
 struct SchemaStatus {
   int version = 0;  ///< 0: no tables of ours
   int expected = 0;
-  [[nodiscard]] bool is_current() const { return version == expected; }
+  /// What is not as it must be, a sentence each: "table auth_session is missing". Empty: nothing.
+  std::vector<std::string> problems = {};
+  [[nodiscard]] bool is_current() const { return version == expected && problems.empty(); }
 };
 
 class Store {
@@ -83,7 +85,7 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<SessionRow>> all_sessions() = 0;
 
   /// Writes a new session. With `max_per_user` > 0 the user's oldest other sessions beyond that number end in the
-  /// same transaction. Fails: invalid_user_id (no such user), duplicate_session_id.
+  /// same transaction. Fails: invalid_user_id (no such user), duplicate_session_id, invalid_attribute.
   [[nodiscard]] virtual Result<void> create_session(const SessionRow& row, std::size_t max_per_user) = 0;
   /// The same for a login over an old session: ends a family first, with its rotated ids, in the same transaction. The
   /// family is not counted among the user's others; it may be anybody's, or not be there.
@@ -101,6 +103,9 @@ class Store {
                                             const std::optional<Presentation>& first) = 0;
   /// Sets successor_seen_at of the parent where it is NULL and clears the row's parent. Missing rows are no error.
   [[nodiscard]] virtual Result<void> mark_presented(const Presentation& first) = 0;
+  /// Writes further columns of a live row. Fails: invalid_session_id (gone), invalid_attribute.
+  [[nodiscard]] virtual Result<void> update_session_attributes(
+      const SessionId& id, const std::map<std::string, std::string>& attributes) = 0;
   /// Writes last_used_at where it is older; ids that are gone are skipped.
   [[nodiscard]] virtual Result<void> touch(std::span<const LastUse> uses) = 0;
 
@@ -111,6 +116,9 @@ class Store {
   [[nodiscard]] virtual Result<std::size_t> delete_other_sessions(const std::string& user_id,
                                                                   const std::string& keep_family) = 0;
   [[nodiscard]] virtual Result<std::size_t> delete_all_sessions() = 0;
+  /// Deletes the live rows of a user that delete_dead would.
+  [[nodiscard]] virtual Result<std::size_t> delete_dead_sessions_of_user(const std::string& user_id, Timestamp before,
+                                                                         Milliseconds max_lifetime) = 0;
   /// Deletes at most `limit` rows whose idle_expires (or, if max_lifetime > 0, created_at + max_lifetime) lies before
   /// `before`, rotated rows likewise. Returns how many rows of both tables went.
   [[nodiscard]] virtual Result<std::size_t> delete_dead(Timestamp before, Milliseconds max_lifetime,
@@ -122,19 +130,28 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<User>> find_user(const std::string& id) = 0;
   [[nodiscard]] virtual Result<std::optional<User>> find_user_by_username(const std::string& username) = 0;
   [[nodiscard]] virtual Result<std::vector<User>> all_users() = 0;  ///< ordered by username
+  /// A change that disables ends the user's sessions in the same transaction. Returns how many ended.
   /// Fails: invalid_user_id, duplicate_user, invalid_attribute.
-  [[nodiscard]] virtual Result<void> update_user(const std::string& id, const UserChange& change) = 0;
+  [[nodiscard]] virtual Result<std::size_t> update_user(const std::string& id, const UserChange& change) = 0;
   /// Deletes the user with all keys, sessions and rotated ids, in one transaction. Returns false if there was none.
   [[nodiscard]] virtual Result<bool> delete_user(const std::string& id) = 0;
 
-  /// Fails: duplicate_key_id, invalid_user_id.
+  /// Fails: duplicate_key_id, invalid_user_id, invalid_attribute (a single-use key where the tables have none).
   [[nodiscard]] virtual Result<void> create_key(const Key& key) = 0;
   [[nodiscard]] virtual Result<std::optional<Key>> find_key(const std::string& id) = 0;
   [[nodiscard]] virtual Result<std::vector<Key>> keys_of_user(const std::string& user_id) = 0;
-  /// Fails: invalid_key_id.
-  [[nodiscard]] virtual Result<void> update_key_password(const std::string& id,
-                                                         const std::optional<std::string>& hashed_password) = 0;
+  /// Writes a password, or none, and ends every session of the key's user in the same transaction. Returns how many
+  /// ended. Fails: invalid_key_id.
+  [[nodiscard]] virtual Result<std::size_t> update_key_password(const std::string& id,
+                                                                const std::optional<std::string>& hashed_password) = 0;
+  /// Writes the same password hashed anew, if the key still has the user and the hash that it was read with; ends no
+  /// session. Returns false otherwise.
+  [[nodiscard]] virtual Result<bool> rehash_key(const Key& key, const std::string& hashed_password) = 0;
+  /// Leaves a primary key alone, silently (Lucia 1.x).
   [[nodiscard]] virtual Result<void> delete_key(const std::string& id) = 0;
+  /// Deletes a single-use key if it still is as it was read: same user, password and expiry. Of any number of callers
+  /// one gets true.
+  [[nodiscard]] virtual Result<bool> consume_key(const Key& key) = 0;
 
   // ── operations ──────────────────────────────────────────────────────────────────────────────────────────────────
   [[nodiscard]] virtual Result<SchemaStatus> schema_status() = 0;

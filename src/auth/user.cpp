@@ -18,6 +18,15 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
+std::string_view Key::provider_id() const {
+  return std::string_view(id).substr(0, id.find(':'));
+}
+
+std::string_view Key::provider_user_id() const {
+  const std::size_t colon = id.find(':');
+  return colon == std::string::npos ? std::string_view() : std::string_view(id).substr(colon + 1);
+}
+
 std::string key_id(std::string_view provider, std::string_view identifier) {
   std::string id(provider);
   id += ':';

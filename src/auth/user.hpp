@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "auth/time.hpp"
@@ -31,6 +32,13 @@ struct Key {
   std::string id;
   std::string user_id;
   std::optional<std::string> hashed_password;  ///< nullopt: this key has no password and none fits
+  std::optional<Timestamp> expires = {};       ///< a single-use key, until then; nullopt: persistent
+  bool primary = false;                        ///< Lucia 1.x: made with its user, ends with it; elsewhere never true
+
+  [[nodiscard]] std::string_view provider_id() const;
+  [[nodiscard]] std::string_view provider_user_id() const;
+  /// Strictly later is expired, the exact millisecond still counts.
+  [[nodiscard]] bool is_expired(Timestamp now) const { return expires && now > *expires; }
 
   bool operator==(const Key&) const = default;
 };

@@ -1,4 +1,5 @@
 // The values that hang together under one name: session profiles and header presets (PRODUCT.md, table of section 2).
+#include "auth/auth.hpp"
 #include "config/config.hpp"
 
 namespace gatehouse::config {
@@ -7,13 +8,14 @@ Session session_preset(Profile profile) {
   Session session;
   session.profile = profile;
   if (profile == Profile::hardened) return session;
-  session.cookie.name = "auth_session";
-  session.periods.max_lifetime = auth::Milliseconds{0};
-  session.renewal = auth::Renewal::extend;
-  session.token_storage = auth::TokenStorage::plain;
-  session.token_alphabet = auth::TokenAlphabet::base62;
-  session.hash_scheme = auth::HashScheme::lucia_scrypt;
-  session.rehash_on_login = false;  // a Node program beside us could not verify argon2id
+  const auth::AuthOptions lucia = auth::lucia_options();
+  session.cookie.name = lucia.cookie.name;
+  session.periods.max_lifetime = lucia.periods.max_lifetime;
+  session.renewal = lucia.renewal;
+  session.token_storage = lucia.token_storage;
+  session.token_alphabet = lucia.token_alphabet;
+  session.hash_scheme = lucia.new_hashes;
+  session.rehash_on_login = lucia.rehash_on_login;
   return session;
 }
 

@@ -20,6 +20,7 @@ RequestContext::RequestContext(const http::Request& request)
             std::string(request.header("cookie")),
             owned(request.headers.get("origin")),
             owned(request.headers.get("sec-fetch-site")),
+            std::nullopt,  // Authorization: no door keeps it, for the daemon's sessions are cookies
             request.remote_addr,
             std::string(request.header("user-agent"))} {}
 

@@ -148,20 +148,21 @@ struct SignedIn {
 // Everything of a login that blocks, in one go: the password, then the new session in the place of what was presented.
 auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
   auth::Auth& auth = *scope.settings->auth;
-  auto user = auth.use_key(auth::kUsernameProvider, credentials.username, credentials.password);
-  if (!user) return std::unexpected(user.error());
+  auto used = auth.use_key(auth::kUsernameProvider, credentials.username, credentials.password);
+  if (!used) return std::unexpected(used.error());
+  const std::string& user_id = used->user.id;
   const auth::RequestView& view = scope.context.request();
-  const auth::SessionSource source{view.address, view.device};
+  const auth::NewSession made{view.address, view.device};
   const auto& presented = scope.auth.presented();
-  auto session = presented ? auth.replace_session(*presented, user->id, source) : auth.create_session(user->id, source);
+  auto session = presented ? auth.replace_session(*presented, user_id, made) : auth.create_session(user_id, made);
   if (!session) return std::unexpected(session.error());
   scope.auth.set_session(&*session);
-  return SignedIn{std::move(*user), std::move(*session)};
+  return SignedIn{std::move(used->user), std::move(*session)};
 }
 
 bool is_wrong_credentials(const auth::Error& error) {
   return error.code == auth::ErrorCode::invalid_key_id || error.code == auth::ErrorCode::invalid_password ||
-         error.code == auth::ErrorCode::invalid_user_id;
+         error.code == auth::ErrorCode::expired_key || error.code == auth::ErrorCode::invalid_user_id;
 }
 
 net::Task<> welcome(World& world, Scope& scope, net::Exchange& exchange, const Credentials& credentials,

@@ -45,4 +45,8 @@ std::optional<std::string> problem_in(const TableNames& tables) {
   return std::nullopt;
 }
 
+TableNames usable(const TableNames& tables) {
+  return problem_in(tables) ? TableNames{} : tables;
+}
+
 }  // namespace gatehouse::store

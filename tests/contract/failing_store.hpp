@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "auth/store.hpp"
@@ -72,6 +74,10 @@ class FailingStore final : public auth::Store {
   auth::Result<void> mark_presented(const auth::Presentation& first) override {
     return write([&] { return inner_.mark_presented(first); });
   }
+  auth::Result<void> update_session_attributes(const auth::SessionId& id,
+                                               const std::map<std::string, std::string>& attributes) override {
+    return write([&] { return inner_.update_session_attributes(id, attributes); });
+  }
   auth::Result<void> touch(std::span<const auth::LastUse> uses) override {
     return write([&] { return inner_.touch(uses); });
   }
@@ -91,6 +97,10 @@ class FailingStore final : public auth::Store {
   auth::Result<std::size_t> delete_all_sessions() override {
     return write([&] { return inner_.delete_all_sessions(); });
   }
+  auth::Result<std::size_t> delete_dead_sessions_of_user(const std::string& user_id, auth::Timestamp before,
+                                                         auth::Milliseconds max_lifetime) override {
+    return write([&] { return inner_.delete_dead_sessions_of_user(user_id, before, max_lifetime); });
+  }
   auth::Result<std::size_t> delete_dead(auth::Timestamp before, auth::Milliseconds max_lifetime,
                                         std::size_t limit) override {
     return write([&] { return inner_.delete_dead(before, max_lifetime, limit); });
@@ -108,7 +118,7 @@ class FailingStore final : public auth::Store {
   auth::Result<std::vector<auth::User>> all_users() override {
     return read([&] { return inner_.all_users(); });
   }
-  auth::Result<void> update_user(const std::string& id, const auth::UserChange& change) override {
+  auth::Result<std::size_t> update_user(const std::string& id, const auth::UserChange& change) override {
     return write([&] { return inner_.update_user(id, change); });
   }
   auth::Result<bool> delete_user(const std::string& id) override {
@@ -124,12 +134,18 @@ class FailingStore final : public auth::Store {
   auth::Result<std::vector<auth::Key>> keys_of_user(const std::string& user_id) override {
     return read([&] { return inner_.keys_of_user(user_id); });
   }
-  auth::Result<void> update_key_password(const std::string& id,
-                                         const std::optional<std::string>& hashed_password) override {
+  auth::Result<bool> rehash_key(const auth::Key& key, const std::string& hashed_password) override {
+    return write([&] { return inner_.rehash_key(key, hashed_password); });
+  }
+  auth::Result<std::size_t> update_key_password(const std::string& id,
+                                                const std::optional<std::string>& hashed_password) override {
     return write([&] { return inner_.update_key_password(id, hashed_password); });
   }
   auth::Result<void> delete_key(const std::string& id) override {
     return write([&] { return inner_.delete_key(id); });
+  }
+  auth::Result<bool> consume_key(const auth::Key& key) override {
+    return write([&] { return inner_.consume_key(key); });
   }
 
   auth::Result<auth::SchemaStatus> schema_status() override {

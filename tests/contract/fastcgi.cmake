@@ -1,4 +1,3 @@
-pkg_check_modules(fcgi REQUIRED IMPORTED_TARGET fcgi)
 gatehouse_test(contract_fastcgi
   SOURCES fastcgi_server_test.cpp listener_test.cpp fastcgi_libfcgi_test.cpp
   LINKS gatehouse_fastcgi PkgConfig::fcgi fmt::fmt LABELS contract)

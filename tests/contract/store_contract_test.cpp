@@ -1,9 +1,11 @@
 // Puts the stores of src/store that need no server under the contract.
 #include "contract/store_contract.hpp"
 
+#include "contract/lucia_contract.hpp"
 #include "contract/raw_sqlite.hpp"
 #include "contract/temporary_folder.hpp"
 #include "store/memory/memory_store.hpp"
+#include "store/open.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace gatehouse::contract {
@@ -15,7 +17,7 @@ class MemoryHarness final : public StoreHarness {
   auth::Store& other_process() override { return store_; }
 
  private:
-  store::MemoryStore store_{{"city", "team"}};
+  store::MemoryStore store_{{"city", "team"}, {"country", "note"}};
 };
 
 class SqliteHarness final : public StoreHarness {
@@ -27,18 +29,56 @@ class SqliteHarness final : public StoreHarness {
         store_(options_),
         other_(options_) {
     value_of(store_.migrate());
-    const std::string alter = "ALTER TABLE \"" + options_.tables.user + "\" ADD COLUMN ";
-    RawSqlite(options_.path).run(alter + "city TEXT;" + alter + "team TEXT");
+    add_columns(options_.tables.user, {"city", "team"});
+    add_columns(options_.tables.session, {"country", "note"});
   }
   auth::Store& store() override { return store_; }
   auth::Store& other_process() override { return other_; }
 
  private:
+  void add_columns(const std::string& table, const std::vector<std::string>& columns) {
+    for (const std::string& column : columns) {
+      RawSqlite(options_.path).run("ALTER TABLE \"" + table + "\" ADD COLUMN " + column + " TEXT");
+    }
+  }
+
   TemporaryFolder folder_;
   store::SqliteOptions options_;
   store::SqliteStore store_;
   store::SqliteStore other_;
 };
+
+class SqliteLuciaHarness final : public LuciaHarness {
+ public:
+  explicit SqliteLuciaHarness(LuciaVersion version) : LuciaHarness(version) {
+    store::SqliteOptions options{.path = folder_ / "lucia.db", .tables = names()};
+    options.schema = schema_of(version);
+    options.busy_timeout = std::chrono::minutes(1);
+    run("PRAGMA journal_mode=WAL");
+    const LuciaTypes types{
+        .user_id = "VARCHAR(31)", .session_id = "VARCHAR(127)", .key_id = "VARCHAR(255)", .text = "TEXT"};
+    for (const std::string& statement : lucia_tables_ddl(version, types)) run(statement);
+    store_ = store::open_store(options);
+    other_ = store::open_store(options);
+  }
+  auth::Store& store() override { return *store_; }
+  auth::Store& other_process() override { return *other_; }
+  void run(const std::string& sql) override { RawSqlite(folder_ / "lucia.db").run(sql); }
+
+ private:
+  TemporaryFolder folder_;
+  std::unique_ptr<auth::Store> store_;
+  std::unique_ptr<auth::Store> other_;
+};
+
+template <LuciaVersion version>
+std::unique_ptr<LuciaHarness> make_sqlite_lucia() {
+  return std::make_unique<SqliteLuciaHarness>(version);
+}
+template <LuciaVersion version>
+std::unique_ptr<StoreHarness> make_sqlite_lucia_store() {
+  return make_sqlite_lucia<version>();
+}
 
 std::unique_ptr<StoreHarness> make_memory() {
   return std::make_unique<MemoryHarness>();
@@ -51,8 +91,21 @@ std::unique_ptr<StoreHarness> make_sqlite_with_other_names() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract, testing::Values(&make_memory));
+INSTANTIATE_TEST_SUITE_P(Memory, NativeContract, testing::Values(&make_memory));
+INSTANTIATE_TEST_SUITE_P(Memory, SingleUseKeyContract, testing::Values(&make_memory));
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract, testing::Values(&make_sqlite));
+INSTANTIATE_TEST_SUITE_P(Sqlite, NativeContract, testing::Values(&make_sqlite));
+INSTANTIATE_TEST_SUITE_P(Sqlite, SingleUseKeyContract, testing::Values(&make_sqlite));
 INSTANTIATE_TEST_SUITE_P(SqliteWithOtherNames, StoreContract, testing::Values(&make_sqlite_with_other_names));
+INSTANTIATE_TEST_SUITE_P(SqliteWithOtherNames, NativeContract, testing::Values(&make_sqlite_with_other_names));
+INSTANTIATE_TEST_SUITE_P(SqliteWithOtherNames, SingleUseKeyContract, testing::Values(&make_sqlite_with_other_names));
+
+INSTANTIATE_TEST_SUITE_P(SqliteLucia1, StoreContract, testing::Values(&make_sqlite_lucia_store<LuciaVersion::v1>));
+INSTANTIATE_TEST_SUITE_P(SqliteLucia1, SingleUseKeyContract,
+                         testing::Values(&make_sqlite_lucia_store<LuciaVersion::v1>));
+INSTANTIATE_TEST_SUITE_P(SqliteLucia2, StoreContract, testing::Values(&make_sqlite_lucia_store<LuciaVersion::v2>));
+INSTANTIATE_TEST_SUITE_P(SqliteLucia1, LuciaContract, testing::Values(&make_sqlite_lucia<LuciaVersion::v1>));
+INSTANTIATE_TEST_SUITE_P(SqliteLucia2, LuciaContract, testing::Values(&make_sqlite_lucia<LuciaVersion::v2>));
 
 }  // namespace
 }  // namespace gatehouse::contract

@@ -12,7 +12,7 @@ namespace gatehouse::contract {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(testing::TempDir() + "gatehouse-store-XXXXXX") {
+  explicit TemporaryFolder(const std::string& parent = testing::TempDir()) : path_(parent + "gatehouse-store-XXXXXX") {
     if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary folder: " + path_);
   }
   ~TemporaryFolder() {

@@ -13,6 +13,7 @@ SOURCES = ROOT / "src"
 ROOMS = {
     "http": set(),
     "auth": {"http"},
+    "middleware": {"auth", "http"},
     "net": {"http"},
     "policy": {"auth", "http"},
     "store": {"auth"},
@@ -30,11 +31,14 @@ FOREIGN = {
     "yaml-cpp/": {"config"},
     "sqlite3.h": {"store", "app"},  # app prints its version
     "mysql": {"store"},
+    "cppconn/": {"store"},
+    "cppconn/": {"store"},
+    "mariadb/": {"store"},
     "argon2.h": {"auth"},
     "utf8proc.h": {"auth"},
     "openssl/": {"auth", "gateway", "app"},
     "boost/": {"net", "fastcgi", "httpd", "cgi", "app"},
-    "fcgi": set(),
+    "fcgi": {"middleware"},
     "spdlog/": {"ops"},
     "CLI/": {"app"},
     "kainjow/": {"gateway"},

@@ -97,7 +97,7 @@ int user_add(const config::Config& config, const NewUserArguments& arguments) {
   auto password = wanted_password(arguments.password_stdin, arguments.allow_weak, arguments.name, config.login);
   if (!password) return complain(password.error().exit_code, password.error().text);
   Session session(config);
-  auto created = session.auth.create_user(std::move(user), *password);
+  auto created = session.auth.create_user(std::move(user), auth::username_key(arguments.name, *password));
   if (!created) return complain(created.error(), "user " + arguments.name);
   fmt::print("{}\n", created->id);
   return kDone;

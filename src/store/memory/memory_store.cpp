@@ -22,6 +22,11 @@ bool is_older_login(const SessionRow& a, const SessionRow& b) {
   return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);
 }
 
+bool was_dead(const SessionRow& row, auth::Timestamp before, auth::Milliseconds max_lifetime) {
+  const bool is_limited = max_lifetime > auth::Milliseconds::zero();
+  return row.idle_expires < before || (is_limited && row.created_at < before - max_lifetime);
+}
+
 template <typename Rows, typename Condition>
 std::vector<SessionRow> oldest_first(const Rows& rows, Condition condition) {
   std::vector<SessionRow> found;
@@ -44,9 +49,27 @@ std::size_t erase_some(Map& map, std::size_t limit, Condition condition) {
   return erased;
 }
 
+using Columns = std::set<std::string>;
+using Attributes = std::map<std::string, std::string>;
+
+bool are_columns(const Attributes& attributes, const Columns& columns) {
+  return std::ranges::all_of(attributes, [&](const auto& entry) { return columns.contains(entry.first); });
+}
+
+void fill_in(Attributes& attributes, const Columns& columns) {
+  for (const std::string& column : columns) attributes.try_emplace(column);
+}
+
+/// Keeps what a key table has columns for.
+auth::Key without_primary(auth::Key key) {
+  key.primary = false;
+  return key;
+}
+
 }  // namespace
 
-MemoryStore::MemoryStore(std::set<std::string> attribute_columns) : attribute_columns_(std::move(attribute_columns)) {}
+MemoryStore::MemoryStore(std::set<std::string> user_columns, std::set<std::string> session_columns)
+    : user_columns_(std::move(user_columns)), session_columns_(std::move(session_columns)) {}
 
 // ── sessions
 // ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +128,10 @@ void MemoryStore::end_oldest_others(const SessionRow& newest, std::size_t keep) 
 
 Result<void> MemoryStore::insert(const SessionRow& row, std::size_t max_per_user) {
   if (!users_.contains(row.user_id)) return fail(ErrorCode::invalid_user_id);
-  if (!sessions_.emplace(row.id, row).second) return fail(ErrorCode::duplicate_session_id);
+  if (!are_columns(row.attributes, session_columns_)) return fail(ErrorCode::invalid_attribute);
+  const auto [entry, is_new] = sessions_.emplace(row.id, row);
+  if (!is_new) return fail(ErrorCode::duplicate_session_id);
+  fill_in(entry->second.attributes, session_columns_);
   if (max_per_user > 0) end_oldest_others(row, max_per_user - 1);
   return {};
 }
@@ -118,6 +144,7 @@ Result<void> MemoryStore::create_session(const SessionRow& row, std::size_t max_
 Result<void> MemoryStore::replace_family(const std::string& family, const SessionRow& row, std::size_t max_per_user) {
   const std::scoped_lock lock(mutex_);
   if (!users_.contains(row.user_id)) return fail(ErrorCode::invalid_user_id);
+  if (!are_columns(row.attributes, session_columns_)) return fail(ErrorCode::invalid_attribute);
   const auto same_id = sessions_.find(row.id);
   if (same_id != sessions_.end() && same_id->second.family != family) return fail(ErrorCode::duplicate_session_id);
   end_family(family);
@@ -164,6 +191,15 @@ void MemoryStore::note_presentation(const auth::Presentation& first) {
 Result<void> MemoryStore::mark_presented(const auth::Presentation& first) {
   const std::scoped_lock lock(mutex_);
   note_presentation(first);
+  return {};
+}
+
+Result<void> MemoryStore::update_session_attributes(const auth::SessionId& id, const Attributes& attributes) {
+  const std::scoped_lock lock(mutex_);
+  if (!are_columns(attributes, session_columns_)) return fail(ErrorCode::invalid_attribute);
+  const auto row = sessions_.find(id);
+  if (row == sessions_.end()) return fail(ErrorCode::invalid_session_id);
+  for (const auto& [column, value] : attributes) row->second.attributes[column] = value;
   return {};
 }
 
@@ -222,13 +258,19 @@ Result<std::size_t> MemoryStore::delete_all_sessions() {
   return count;
 }
 
+Result<std::size_t> MemoryStore::delete_dead_sessions_of_user(const std::string& user_id, auth::Timestamp before,
+                                                              auth::Milliseconds max_lifetime) {
+  const std::scoped_lock lock(mutex_);
+  return std::erase_if(sessions_, [&](const auto& entry) {
+    return entry.second.user_id == user_id && was_dead(entry.second, before, max_lifetime);
+  });
+}
+
 Result<std::size_t> MemoryStore::delete_dead(auth::Timestamp before, auth::Milliseconds max_lifetime,
                                              std::size_t limit) {
   const std::scoped_lock lock(mutex_);
-  const bool limited = max_lifetime > auth::Milliseconds::zero();
-  const std::size_t sessions = erase_some(sessions_, limit, [&](const SessionRow& row) {
-    return row.idle_expires < before || (limited && row.created_at < before - max_lifetime);
-  });
+  const std::size_t sessions =
+      erase_some(sessions_, limit, [&](const SessionRow& row) { return was_dead(row, before, max_lifetime); });
   return sessions +
          erase_some(rotated_, limit - sessions, [&](const auth::RotatedRow& row) { return row.idle_expires < before; });
 }
@@ -241,13 +283,9 @@ const auth::User* MemoryStore::user_named(const std::string& username) const {
   return found == users_.end() ? nullptr : &found->second;
 }
 
-bool MemoryStore::knows_attributes(const std::map<std::string, std::string>& attributes) const {
-  return std::ranges::all_of(attributes, [&](const auto& entry) { return attribute_columns_.contains(entry.first); });
-}
-
 Result<void> MemoryStore::create_user(const auth::NewUser& user) {
   const std::scoped_lock lock(mutex_);
-  if (!can_store_roles(user.user.roles) || !knows_attributes(user.user.attributes)) {
+  if (!can_store_roles(user.user.roles) || !are_columns(user.user.attributes, user_columns_)) {
     return fail(ErrorCode::invalid_attribute);
   }
   if (users_.contains(user.user.id) || user_named(user.user.username) != nullptr) {
@@ -258,8 +296,8 @@ Result<void> MemoryStore::create_user(const auth::NewUser& user) {
     return fail(ErrorCode::invalid_user_id);
   }
   auth::User& stored = users_.emplace(user.user.id, user.user).first->second;
-  for (const std::string& column : attribute_columns_) stored.attributes.try_emplace(column);
-  if (user.key) keys_.emplace(user.key->id, *user.key);
+  fill_in(stored.attributes, user_columns_);
+  if (user.key) keys_.emplace(user.key->id, without_primary(*user.key));
   return {};
 }
 
@@ -286,9 +324,9 @@ Result<std::vector<auth::User>> MemoryStore::all_users() {
   return users;
 }
 
-Result<void> MemoryStore::update_user(const std::string& id, const auth::UserChange& change) {
+Result<std::size_t> MemoryStore::update_user(const std::string& id, const auth::UserChange& change) {
   const std::scoped_lock lock(mutex_);
-  if (!knows_attributes(change.attributes) || (change.roles && !can_store_roles(*change.roles))) {
+  if (!are_columns(change.attributes, user_columns_) || (change.roles && !can_store_roles(*change.roles))) {
     return fail(ErrorCode::invalid_attribute);
   }
   const auto entry = users_.find(id);
@@ -303,7 +341,8 @@ Result<void> MemoryStore::update_user(const std::string& id, const auth::UserCha
   if (change.roles) user.roles = *change.roles;
   if (change.disabled) user.disabled = *change.disabled;
   for (const auto& [column, value] : change.attributes) user.attributes[column] = value;
-  return {};
+  if (!change.disabled.value_or(false)) return 0;
+  return end_families_where([&](const SessionRow& row) { return row.user_id == id; });
 }
 
 Result<bool> MemoryStore::delete_user(const std::string& id) {
@@ -318,7 +357,7 @@ Result<bool> MemoryStore::delete_user(const std::string& id) {
 Result<void> MemoryStore::create_key(const auth::Key& key) {
   const std::scoped_lock lock(mutex_);
   if (!users_.contains(key.user_id)) return fail(ErrorCode::invalid_user_id);
-  if (!keys_.emplace(key.id, key).second) return fail(ErrorCode::duplicate_key_id);
+  if (!keys_.emplace(key.id, without_primary(key)).second) return fail(ErrorCode::duplicate_key_id);
   return {};
 }
 
@@ -338,19 +377,36 @@ Result<std::vector<auth::Key>> MemoryStore::keys_of_user(const std::string& user
   return keys;
 }
 
-Result<void> MemoryStore::update_key_password(const std::string& id,
-                                              const std::optional<std::string>& hashed_password) {
+Result<std::size_t> MemoryStore::update_key_password(const std::string& id,
+                                                     const std::optional<std::string>& hashed_password) {
   const std::scoped_lock lock(mutex_);
   const auto key = keys_.find(id);
   if (key == keys_.end()) return fail(ErrorCode::invalid_key_id);
   key->second.hashed_password = hashed_password;
-  return {};
+  return end_families_where([&](const SessionRow& row) { return row.user_id == key->second.user_id; });
+}
+
+Result<bool> MemoryStore::rehash_key(const auth::Key& key, const std::string& hashed_password) {
+  const std::scoped_lock lock(mutex_);
+  const auto stored = keys_.find(key.id);
+  if (stored == keys_.end() || stored->second.user_id != key.user_id) return false;
+  if (stored->second.hashed_password != key.hashed_password) return false;
+  stored->second.hashed_password = hashed_password;
+  return true;
 }
 
 Result<void> MemoryStore::delete_key(const std::string& id) {
   const std::scoped_lock lock(mutex_);
   keys_.erase(id);
   return {};
+}
+
+Result<bool> MemoryStore::consume_key(const auth::Key& key) {
+  const std::scoped_lock lock(mutex_);
+  const auto stored = keys_.find(key.id);
+  if (stored == keys_.end() || !key.expires || stored->second != without_primary(key)) return false;
+  keys_.erase(stored);
+  return true;
 }
 
 // ── operations

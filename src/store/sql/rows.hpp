@@ -1,17 +1,18 @@
-// Rows of SQLite ⇄ values of auth/. The order of columns is that of statements.hpp; a user's are read by name, since
-// an administrator may add some.
+// Rows of the tables ⇄ values of auth/. Columns are read by name: an administrator may add some, to users and to
+// sessions.
 #pragma once
-
-#include <span>
 
 #include "auth/session.hpp"
 #include "auth/user.hpp"
-#include "store/sqlite/connection.hpp"
+#include "store/sql/database.hpp"
 
-namespace gatehouse::store::sqlite {
+namespace gatehouse::store::sql {
 
-/// The number of columns of a session: where "u.*" begins in the joined SELECT.
-inline constexpr int kSessionColumns = 10;
+/// A column of this name stands between a session's and its user's in a joined SELECT: both have an "id".
+inline constexpr std::string_view kDivider = "gatehouse divider";
+
+/// How many ids one SELECT looks up.
+inline constexpr std::size_t kIdsAtOnce = 64;
 
 [[nodiscard]] auth::SessionRow read_session(const Row& row);
 [[nodiscard]] auth::SessionAndUser read_session_and_user(const Row& row);
@@ -19,11 +20,15 @@ inline constexpr int kSessionColumns = 10;
 [[nodiscard]] auth::User read_user(const Row& row);
 [[nodiscard]] auth::Key read_key(const Row& row);
 
+// The same of Lucia's tables, where every further column is an attribute, whatever its name.
+[[nodiscard]] auth::SessionRow read_lucia_session(const Row& row);
+[[nodiscard]] auth::SessionAndUser read_lucia_session_and_user(const Row& row);
+[[nodiscard]] auth::User read_lucia_user(const Row& row);
+/// The columns after kDivider.
+[[nodiscard]] auth::User read_lucia_user_after_divider(const Row& row);
+
 [[nodiscard]] inline std::int64_t to_milliseconds(auth::Timestamp time) {
   return time.time_since_epoch().count();
 }
-[[nodiscard]] inline Value to_value(const std::optional<std::string>& text) {
-  return text ? Value(std::string_view(*text)) : Value(nullptr);
-}
 
-}  // namespace gatehouse::store::sqlite
+}  // namespace gatehouse::store::sql

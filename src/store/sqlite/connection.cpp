@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "store/sqlite/errors.hpp"
+
 namespace gatehouse::store::sqlite {
 namespace {
 
@@ -43,7 +45,7 @@ void set(sqlite3* database, int option, int value) {
   sqlite3_db_config(database, option, value, static_cast<int*>(nullptr));
 }
 
-int bind(sqlite3_stmt* statement, int index, const Value& value) {
+int bind(sqlite3_stmt* statement, int index, const sql::Value& value) {
   struct Binder {
     sqlite3_stmt* statement;
     int index;
@@ -54,7 +56,7 @@ int bind(sqlite3_stmt* statement, int index, const Value& value) {
       const char* data = text.empty() ? "" : text.data();
       return sqlite3_bind_text64(statement, index, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
     }
-    int operator()(Blob bytes) const {
+    int operator()(sql::Blob bytes) const {
       return sqlite3_bind_blob64(statement, index, bytes.data(), bytes.size(), SQLITE_STATIC);
     }
   };
@@ -79,7 +81,6 @@ class Running {
 }  // namespace
 
 // ── rows
-// ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 int Row::column_count() const {
   return sqlite3_column_count(statement_);
@@ -114,7 +115,6 @@ std::vector<std::byte> Row::blob(int column) const {
 }
 
 // ── opening
-// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Connection::Close::operator()(sqlite3* database) const {
   sqlite3_close_v2(database);
@@ -124,15 +124,15 @@ void Connection::Finalize::operator()(sqlite3_stmt* statement) const {
 }
 Connection::~Connection() = default;
 
-SqliteResult<std::unique_ptr<Connection>> Connection::open(const std::string& path, Access access,
-                                                           std::chrono::milliseconds busy_timeout) {
-  if (sqlite3_threadsafe() == 0) return std::unexpected(SqliteError{SQLITE_MISUSE, "SQLite was built without threads"});
+SqlResult<std::unique_ptr<Connection>> Connection::open(const std::string& path, Access access,
+                                                        std::chrono::milliseconds busy_timeout) {
+  if (sqlite3_threadsafe() == 0) return std::unexpected(sql_error(SQLITE_MISUSE, "SQLite was built without threads"));
   const int mode = access == Access::immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(uri_of(path, access).c_str(), &database,
                                    mode | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   std::unique_ptr<Connection> connection(new Connection(database));
-  if (database == nullptr) return std::unexpected(SqliteError{SQLITE_NOMEM, "out of memory"});
+  if (database == nullptr) return std::unexpected(sql_error(SQLITE_NOMEM, "out of memory"));
   if (code != SQLITE_OK) return std::unexpected(connection->last_error());
   connection->set_busy_timeout(busy_timeout);
   auto configured = connection->configure(access);
@@ -140,7 +140,7 @@ SqliteResult<std::unique_ptr<Connection>> Connection::open(const std::string& pa
   return connection;
 }
 
-SqliteResult<void> Connection::configure(Access access) {
+SqlResult<void> Connection::configure(Access access) {
   sqlite3* database = database_.get();
   set(database, SQLITE_DBCONFIG_ENABLE_FKEY, 1);
   set(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0);
@@ -151,7 +151,7 @@ SqliteResult<void> Connection::configure(Access access) {
   sqlite3_wal_hook(database, count_wal_pages, &wal_pages_);
 
   if (access == Access::write && sqlite3_db_readonly(database, "main") == 1) {
-    return std::unexpected(SqliteError{SQLITE_READONLY, "the file cannot be written"});
+    return std::unexpected(sql_error(SQLITE_READONLY, "the file cannot be written"));
   }
   std::vector<std::string_view> pragmas{"PRAGMA synchronous=FULL", "PRAGMA cell_size_check=ON"};
   if (access != Access::write) pragmas.emplace_back("PRAGMA query_only=ON");
@@ -164,9 +164,8 @@ SqliteResult<void> Connection::configure(Access access) {
 }
 
 // ── statements
-// ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-SqliteResult<sqlite3_stmt*> Connection::prepared(std::string_view sql) {
+SqlResult<sqlite3_stmt*> Connection::prepared(std::string_view sql) {
   if (const auto known = statements_.find(sql); known != statements_.end()) return known->second.get();
   schema_is_verified_ = false;
   sqlite3_stmt* raw = nullptr;
@@ -178,7 +177,7 @@ SqliteResult<sqlite3_stmt*> Connection::prepared(std::string_view sql) {
   return statements_.emplace(std::string(sql), std::move(statement)).first->second.get();
 }
 
-SqliteResult<void> Connection::step_through(sqlite3_stmt* statement, const std::function<void(const Row&)>& show) {
+SqlResult<void> Connection::step_through(sqlite3_stmt* statement, const std::function<void(const sql::Row&)>& show) {
   int code = sqlite3_step(statement);
   // SQLite prepares a statement again by itself when the tables changed, "u.*" gains columns by that. We want to know.
   if (sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) schema_is_verified_ = false;
@@ -189,7 +188,8 @@ SqliteResult<void> Connection::step_through(sqlite3_stmt* statement, const std::
   return {};
 }
 
-SqliteResult<void> Connection::query(std::string_view sql, Values values, const std::function<void(const Row&)>& show) {
+SqlResult<void> Connection::query(std::string_view sql, Values values,
+                                  const std::function<void(const sql::Row&)>& show) {
   auto statement = prepared(sql);
   if (!statement) return std::unexpected(std::move(statement.error()));
   const Running running(*statement);
@@ -199,14 +199,10 @@ SqliteResult<void> Connection::query(std::string_view sql, Values values, const 
   return step_through(*statement, show);
 }
 
-SqliteResult<std::int64_t> Connection::run(std::string_view sql, Values values) {
+SqlResult<std::int64_t> Connection::run(std::string_view sql, Values values) {
   auto done = query(sql, values, {});
   if (!done) return std::unexpected(std::move(done.error()));
   return sqlite3_changes64(database_.get());
-}
-
-SqliteResult<std::int64_t> Connection::run(std::string_view sql, std::initializer_list<Value> values) {
-  return run(sql, Values(values.begin(), values.size()));
 }
 
 void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
@@ -217,12 +213,13 @@ bool Connection::in_transaction() const {
   return sqlite3_get_autocommit(database_.get()) == 0;
 }
 
-SqliteError Connection::last_error() const {
-  return {sqlite3_extended_errcode(database_.get()), sqlite3_errmsg(database_.get())};
+SqlError Connection::last_error() {
+  SqlError error = sql_error(sqlite3_extended_errcode(database_.get()), sqlite3_errmsg(database_.get()));
+  if (!is_busy(error)) is_sound_ = false;
+  return error;
 }
 
 // ── the log
-// ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void Connection::checkpoint() {
   sqlite3_wal_checkpoint_v2(database_.get(), "main", SQLITE_CHECKPOINT_FULL, nullptr, nullptr);

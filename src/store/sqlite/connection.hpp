@@ -5,46 +5,34 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <functional>
-#include <initializer_list>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <variant>
 #include <vector>
+
+#include "store/sql/database.hpp"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace gatehouse::store::sqlite {
 
-struct SqliteError {
-  int code = 0;        ///< SQLite's extended result code
-  std::string detail;  ///< SQLite's words; names of tables and columns, never values
-};
+using sql::SqlError;
+using sql::SqlResult;
+using sql::Values;
 
-template <typename T>
-using SqliteResult = std::expected<T, SqliteError>;
-
-/// What can be bound to a parameter. Texts and blobs are not copied: they live until the statement has run.
-using Blob = std::span<const std::byte>;
-using Value = std::variant<std::nullptr_t, std::int64_t, std::string_view, Blob>;
-using Values = std::span<const Value>;
-
-/// The current row of a running statement; columns count from 0. Any type can be read as text. NULL is "" or 0.
-class Row {
+/// SQLite's own row. Any type can be read as text.
+class Row final : public sql::Row {
  public:
   explicit Row(sqlite3_stmt* statement) : statement_(statement) {}
-  [[nodiscard]] int column_count() const;
-  [[nodiscard]] std::string_view name(int column) const;
-  [[nodiscard]] bool is_null(int column) const;
-  [[nodiscard]] std::int64_t integer(int column) const;
-  [[nodiscard]] std::string text(int column) const;
-  [[nodiscard]] std::vector<std::byte> blob(int column) const;
+  [[nodiscard]] int column_count() const override;
+  [[nodiscard]] std::string_view name(int column) const override;
+  [[nodiscard]] bool is_null(int column) const override;
+  [[nodiscard]] std::int64_t integer(int column) const override;
+  [[nodiscard]] std::string text(int column) const override;
+  [[nodiscard]] std::vector<std::byte> blob(int column) const override;
 
  private:
   sqlite3_stmt* statement_;
@@ -58,20 +46,23 @@ enum class Access {
 };
 
 /// Confined to one thread at a time.
-class Connection {
+class Connection final : public sql::Database {
  public:
   /// Opens an existing file and reads its header, so that what is no database fails here. Never creates one.
-  [[nodiscard]] static SqliteResult<std::unique_ptr<Connection>> open(const std::string& path, Access access,
-                                                                      std::chrono::milliseconds busy_timeout);
-  ~Connection();
+  [[nodiscard]] static SqlResult<std::unique_ptr<Connection>> open(const std::string& path, Access access,
+                                                                   std::chrono::milliseconds busy_timeout);
+  ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Runs a statement to its end; returns the number of rows that an INSERT, UPDATE or DELETE changed by itself.
-  SqliteResult<std::int64_t> run(std::string_view sql, Values values);
-  SqliteResult<std::int64_t> run(std::string_view sql, std::initializer_list<Value> values = {});
-  /// Runs a SELECT and shows every row.
-  SqliteResult<void> query(std::string_view sql, Values values, const std::function<void(const Row&)>& show);
+  using sql::Database::run;
+  [[nodiscard]] SqlResult<std::int64_t> run(std::string_view sql, Values values) override;
+  [[nodiscard]] SqlResult<void> query(std::string_view sql, Values values,
+                                      const std::function<void(const sql::Row&)>& show) override;
+
+  /// False after a statement that failed otherwise than by the locks of others, until it is forgotten.
+  [[nodiscard]] bool is_sound() const { return is_sound_; }
+  void forget_trouble() { is_sound_ = true; }
 
   /// How long the calls from now on wait for the locks of others.
   void set_busy_timeout(std::chrono::milliseconds timeout);
@@ -105,40 +96,16 @@ class Connection {
   };
 
   explicit Connection(sqlite3* database) : database_(database) {}
-  SqliteResult<void> configure(Access access);
-  SqliteResult<sqlite3_stmt*> prepared(std::string_view sql);
-  SqliteResult<void> step_through(sqlite3_stmt* statement, const std::function<void(const Row&)>& show);
-  [[nodiscard]] SqliteError last_error() const;
+  SqlResult<void> configure(Access access);
+  SqlResult<sqlite3_stmt*> prepared(std::string_view sql);
+  SqlResult<void> step_through(sqlite3_stmt* statement, const std::function<void(const sql::Row&)>& show);
+  [[nodiscard]] SqlError last_error();
 
   std::unique_ptr<sqlite3, Close> database_;
   std::unordered_map<std::string, Statement, TextHash, std::equal_to<>> statements_;
+  bool is_sound_ = true;
   bool schema_is_verified_ = false;
   int wal_pages_ = 0;
 };
-
-/// Collects what `read` makes of each row.
-template <typename Read>
-auto select(Connection& database, std::string_view sql, Values values, Read read)
-    -> SqliteResult<std::vector<decltype(read(std::declval<const Row&>()))>> {
-  std::vector<decltype(read(std::declval<const Row&>()))> rows;
-  auto done = database.query(sql, values, [&](const Row& row) { rows.push_back(read(row)); });
-  if (!done) return std::unexpected(std::move(done.error()));
-  return rows;
-}
-
-template <typename Read>
-auto select(Connection& database, std::string_view sql, std::initializer_list<Value> values, Read read) {
-  return select(database, sql, Values(values.begin(), values.size()), read);
-}
-
-/// The same for a statement with at most one row.
-template <typename Read>
-auto select_one(Connection& database, std::string_view sql, std::initializer_list<Value> values, Read read)
-    -> SqliteResult<std::optional<decltype(read(std::declval<const Row&>()))>> {
-  std::optional<decltype(read(std::declval<const Row&>()))> found;
-  auto done = database.query(sql, Values(values.begin(), values.size()), [&](const Row& row) { found = read(row); });
-  if (!done) return std::unexpected(std::move(done.error()));
-  return found;
-}
 
 }  // namespace gatehouse::store::sqlite

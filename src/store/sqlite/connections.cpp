@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "store/sql/errors.hpp"
 #include "store/sqlite/errors.hpp"
 #include "store/sqlite/log_claim.hpp"
 
@@ -256,7 +257,7 @@ Result<Lease> Connections::open_reader(FileState file, Deadline deadline) {
     lease.access_ = Access::immutable;
     opened = Connection::open(lease.file_path(), Access::immutable, time_left(deadline));
   }
-  if (!opened) return std::unexpected(environment_error(std::move(opened.error()), During::read));
+  if (!opened) return std::unexpected(sql::environment_error(std::move(opened.error()), sql::During::read));
   if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
   lease.connection_ = std::move(*opened);
   return lease;
@@ -266,8 +267,8 @@ Result<Lease> Connections::open_writer(FileState file, Deadline deadline) {
   Lease lease(*this, Access::write, nullptr, std::move(file));
   auto opened = Connection::open(lease.file_path(), Access::write, time_left(deadline));
   if (!opened) {
-    const During during = is_readable(lease.file_path()) ? During::write : During::read;
-    return std::unexpected(environment_error(std::move(opened.error()), during));
+    const sql::During during = is_readable(lease.file_path()) ? sql::During::write : sql::During::read;
+    return std::unexpected(sql::environment_error(std::move(opened.error()), during));
   }
   if (!was_opened_in_place()) return fail(ErrorCode::store_unavailable, path_ + ": was replaced");
   lease.connection_ = std::move(*opened);

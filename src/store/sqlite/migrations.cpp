@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 namespace gatehouse::store::sqlite {
@@ -56,43 +57,22 @@ constexpr const char* kVersion1[] = {
     "CREATE TABLE gatehouse_schema (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT",
 };
 
-// SQLite compares names of tables without case, and so do we here.
-constexpr const char* kCountTables =
-    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name COLLATE NOCASE IN"
-    " (?1, ?2, ?3, 'rotated_session', 'gatehouse_schema')";
-constexpr std::int64_t kTables = 5;
+// A single-use key ends at `expires`; NULL is a key that stays.
+constexpr const char* kVersion2[] = {R"(ALTER TABLE "{key}" ADD COLUMN expires INTEGER)"};
+
+sql::Migration step(int version, std::span<const char* const> statements, const TableNames& tables) {
+  sql::Migration made{version, {}};
+  for (const char* statement : statements) {
+    made.statements.push_back(fmt::format(fmt::runtime(statement), fmt::arg("user", tables.user),
+                                          fmt::arg("key", tables.key), fmt::arg("session", tables.session)));
+  }
+  return made;
+}
 
 }  // namespace
 
-std::vector<Migration> migrations(const TableNames& tables) {
-  Migration first{1, {}};
-  for (const char* statement : kVersion1) {
-    first.statements.push_back(fmt::format(fmt::runtime(statement), fmt::arg("user", tables.user),
-                                           fmt::arg("key", tables.key), fmt::arg("session", tables.session)));
-  }
-  return {std::move(first)};
-}
-
-SqliteResult<int> schema_version(Connection& database, const TableNames& tables) {
-  auto count = select_one(database, kCountTables, {tables.user, tables.key, tables.session},
-                          [](const Row& row) { return row.integer(0); });
-  if (!count) return std::unexpected(std::move(count.error()));
-  if (*count != kTables) return 0;
-  auto version = select_one(database, "SELECT coalesce(max(version), 0) FROM gatehouse_schema", {},
-                            [](const Row& row) { return row.integer(0); });
-  if (!version) return std::unexpected(std::move(version.error()));
-  return static_cast<int>(version->value_or(0));
-}
-
-SqliteResult<void> apply(Connection& database, const Migration& step) {
-  for (const std::string& statement : step.statements) {
-    auto done = database.run(statement);
-    if (!done) return std::unexpected(std::move(done.error()));
-  }
-  auto noted = database.run("INSERT INTO gatehouse_schema (version, applied_at) VALUES (?1, unixepoch() * 1000)",
-                            {std::int64_t{step.version}});
-  if (!noted) return std::unexpected(std::move(noted.error()));
-  return {};
+sql::Schema native_schema(const TableNames& tables) {
+  return {sql::native_shapes(tables), {step(1, kVersion1, tables), step(2, kVersion2, tables)}};
 }
 
 }  // namespace gatehouse::store::sqlite

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "fakes.hpp"
@@ -265,6 +266,368 @@ TEST(AuthRequest, SetSessionToNothingRemovesTheCookieAndAnswersNobody) {
   EXPECT_FALSE(*request.validate());
   EXPECT_FALSE(*request.validate_user());
   EXPECT_THAT(world.context.cookies.back(), HasSubstr("__Host-session=;"));
+}
+
+TEST(AuthRequest, FindAfterSetSessionKnowsItToo) {
+  World world;
+  const Session session = world.sign_in();
+  AuthRequest request(world.auth, world.context);
+  request.set_session(&session);
+  EXPECT_EQ((*request.find())->user.username, "alice");
+  EXPECT_FALSE(request.owes_write());
+}
+
+TEST(AuthRequest, ASetSessionOfADisabledOrDeletedUserIsNobodys) {
+  for (const bool is_deleted : {false, true}) {
+    World world;
+    const Session session = world.sign_in();
+    ASSERT_TRUE(world.auth.set_disabled("u1", true));
+    if (is_deleted) {
+      ASSERT_TRUE(world.auth.delete_user("u1"));
+    }
+    AuthRequest request(world.auth, world.context);
+    request.set_session(&session);
+    EXPECT_FALSE(*request.validate_user());
+    EXPECT_FALSE(*request.validate());
+  }
+}
+
+TEST(AuthRequest, HandleRequestMakesOne) {
+  World world;
+  world.present(world.sign_in().token);
+  EXPECT_EQ((*world.auth.handle_request(world.context).validate_user())->user.username, "alice");
+  world.context.view.method = "POST";
+  world.context.view.origin = "https://auth.example.org";
+  EXPECT_FALSE(*world.auth.handle_request(world.context).validate());
+  EXPECT_TRUE(*world.auth.handle_request(world.context, {*http::Origin::parse("https://auth.example.org")}).validate());
+}
+
+// Lucia 1.8 makes two sessions and two cookies of it.
+TEST(AuthRequest, BothCallsAtOnceOnAnIdleSessionMakeOneRenewalAndOneCookie) {
+  for (const auto& [options, write] :
+       {std::pair(World::options(), "rotate"), std::pair(World::extending(), "extend")}) {
+    World world(options);
+    world.present(world.sign_in().token);
+    world.make_idle();
+    world.store.calls.clear();
+    AuthRequest request(world.auth, world.context);
+    std::string by_validate;
+    std::string by_validate_user;
+    {
+      const std::jthread one([&] { by_validate = (*request.validate())->token.reveal(); });
+      const std::jthread other([&] { by_validate_user = (*request.validate_user())->session.token.reveal(); });
+    }
+    EXPECT_EQ(by_validate, by_validate_user);
+    EXPECT_EQ(world.store.calls, (std::map<std::string, int>{{"find_session", 1}, {write, 1}}));
+    EXPECT_THAT(world.context.cookies, SizeIs(1));
+    EXPECT_EQ(world.live_rows(), 1U);
+  }
+}
+
+// In astro 0.5 validate removes it and validateUser does not.
+TEST(AuthRequest, EitherCallRemovesTheCookieOfADeadOrUnknownSession) {
+  for (const bool is_unknown : {false, true}) {
+    for (const bool with_user : {false, true}) {
+      World world;
+      const Session session = world.sign_in();
+      world.present(is_unknown ? *SessionToken::parse(std::string(40, 'z'), TokenAlphabet::base36) : session.token);
+      if (!is_unknown) world.clock.advance(std::chrono::days(16));
+      AuthRequest request(world.auth, world.context);
+      if (with_user) {
+        EXPECT_FALSE(*request.validate_user());
+      } else {
+        EXPECT_FALSE(*request.validate());
+      }
+      EXPECT_THAT(world.context.cookies, ::testing::ElementsAre(HasSubstr("__Host-session=; ")));
+    }
+  }
+}
+
+// In Lucia 0.2 the request that arrives a moment later with the old cookie is logged out, and its removal cookie
+// overwrites the renewed one in the browser.
+TEST(AuthRequest, ALateRequestWithTheOldCookieIsLetInAndRemovesNothing) {
+  World world;
+  world.present(world.sign_in().token);
+  world.make_idle();
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(*world.auth.handle_request(world.context).validate()) << i;
+  }
+  EXPECT_THAT(world.context.cookies, SizeIs(8));
+  EXPECT_THAT(world.context.cookies, ::testing::Each(world.context.cookies.front()));
+  EXPECT_EQ(world.live_rows(), 1U);
+}
+
+// Lucia 2 reports a valid session though the row is gone.
+TEST(AuthRequest, AnExtensionBesideALogoutEndsLoggedOut) {
+  World world(World::extending());
+  const Session session = world.sign_in();
+  world.present(session.token);
+  world.make_idle();
+  world.store.before["extend"] = [&] { std::ignore = world.store.inner.delete_family(session.row.family); };
+  AuthRequest request(world.auth, world.context);
+  EXPECT_FALSE(*request.validate());
+  EXPECT_FALSE(*request.validate_user());
+  EXPECT_EQ(world.live_rows(), 0U);
+  EXPECT_THAT(world.context.cookies, ::testing::ElementsAre(HasSubstr("__Host-session=; ")));
+}
+
+// Lucia 2 throws "Invalid URL" out of handleRequest: a 500 for the visitor.
+TEST(AuthRequest, AnUnparsableOriginIsForeignAndNoCrash) {
+  World world;
+  world.present(world.sign_in().token);
+  world.store.calls.clear();
+  world.context.view.method = "POST";
+  for (const std::string& origin :
+       {std::string("null"), std::string("NULL"), std::string("app.example.org"), std::string("https://"),
+        std::string("://"), std::string("%"), std::string("https://[::1"), std::string("https://app.example.org:x"),
+        std::string("\0", 1), std::string("\xff\xfe"), std::string(10'000, 'x'), std::string("file://"),
+        std::string("https://app.example.org https://app.example.org")}) {
+    world.context.view.origin = origin;
+    EXPECT_FALSE(*world.auth.handle_request(world.context).validate_user()) << origin;
+  }
+  EXPECT_EQ(world.store.total(), 0);
+  EXPECT_THAT(world.context.cookies, IsEmpty());
+}
+
+// Lucia 2 compares the Host header as it is; v1's Express middleware loses the port.
+TEST(AuthRequest, TheHostMayBeInCapitalsHaveItsPortOrAnotherOne) {
+  World world;
+  world.present(world.sign_in().token);
+  world.context.view.method = "POST";
+  world.context.view.origin = "https://app.example.org";
+  for (const std::string host : {"APP.example.org", "app.example.org:443"}) {
+    world.context.view.host = host;
+    EXPECT_TRUE(*world.auth.handle_request(world.context).validate()) << host;
+  }
+  world.context.view.host = "app.example.org:8443";
+  EXPECT_FALSE(*world.auth.handle_request(world.context).validate());
+  world.context.view.origin = "https://app.example.org:8443";
+  EXPECT_TRUE(*world.auth.handle_request(world.context).validate());
+}
+
+// Lucia 2 with allowedSubDomains "*" takes evil.co.jp for a neighbour of app.example.co.jp.
+TEST(AuthRequest, ASiteUnderTheSameCountryCodeOrASubdomainIsForeign) {
+  World world;
+  world.present(world.sign_in().token);
+  world.context.view.method = "POST";
+  world.context.view.host = "app.example.co.jp";
+  for (const std::string origin : {"https://evil.co.jp", "https://example.co.jp", "https://x.app.example.co.jp"}) {
+    world.context.view.origin = origin;
+    EXPECT_FALSE(*world.auth.handle_request(world.context).validate()) << origin;
+  }
+}
+
+// ── a cookie that comes too late ─────────────────────────────────────────────────────────────────────────────────────
+
+class SentContext final : public Context {
+ public:
+  explicit SentContext(const Context& context) : view_(context.request()) {}
+  [[nodiscard]] const RequestView& request() const override { return view_; }
+  void set_session_cookie(std::string /*line*/) override { throw std::runtime_error("headers already sent"); }
+
+ private:
+  RequestView view_;
+};
+
+TEST(AuthRequestAfterTheHeaders, ARenewalStillAnswersAndIsReported) {
+  World world;
+  const Session old = world.sign_in();
+  world.present(old.token);
+  world.make_idle();
+  SentContext context(world.context);
+  AuthRequest request(world.auth, context);
+  const auto session = request.validate();
+  ASSERT_TRUE(session && *session);
+  EXPECT_EQ((*request.validate_user())->session.token, (*session)->token);
+  EXPECT_THAT(world.events.kinds, ::testing::ElementsAre(EventKind::cookie_not_sent));
+  EXPECT_TRUE(*world.auth.handle_request(world.context).validate()) << "the old cookie is still good";
+}
+
+TEST(AuthRequestAfterTheHeaders, ADeadSessionIsStillNone) {
+  World world;
+  world.present(world.sign_in().token);
+  world.clock.advance(std::chrono::days(16));
+  SentContext context(world.context);
+  AuthRequest request(world.auth, context);
+  EXPECT_FALSE(*request.validate());
+  EXPECT_THAT(world.events.kinds, Contains(EventKind::cookie_not_sent));
+}
+
+TEST(AuthRequestAfterTheHeaders, SetSessionPassesItOnAndIsTheAnswerAllTheSame) {
+  World world;
+  const Session session = world.sign_in();
+  SentContext context(world.context);
+  AuthRequest request(world.auth, context);
+  EXPECT_THROW(request.set_session(&session), std::runtime_error);
+  EXPECT_EQ((*request.validate())->token, session.token);
+  EXPECT_THROW(request.set_session(nullptr), std::runtime_error);
+  EXPECT_FALSE(*request.validate());
+}
+
+// ── invalidate ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(AuthRequestInvalidate, TheNextCallAsksTheStoreAgain) {
+  World world;
+  const Session session = world.sign_in();
+  world.present(session.token);
+  AuthRequest request(world.auth, world.context);
+  ASSERT_TRUE(*request.validate());
+  ASSERT_TRUE(world.auth.invalidate_session(session.token));
+  EXPECT_TRUE(*request.validate()) << "remembered";
+  request.invalidate();
+  EXPECT_FALSE(*request.validate());
+  EXPECT_THAT(world.context.cookies, ::testing::ElementsAre(HasSubstr("__Host-session=; ")));
+}
+
+TEST(AuthRequestInvalidate, AFailureIsForgottenToo) {
+  World world;
+  world.present(world.sign_in().token);
+  world.context.view.authorization = "Bearer " + world.sign_in().token.reveal();
+  AuthRequest request(world.auth, world.context);
+  world.store.failures["find_session"] = ErrorCode::store_unavailable;
+  EXPECT_FALSE(request.validate());
+  EXPECT_FALSE(request.validate_bearer_token());
+  world.store.failures.clear();
+  EXPECT_FALSE(request.validate());
+  request.invalidate();
+  EXPECT_TRUE(*request.validate());
+  EXPECT_TRUE(*request.validate_bearer_token());
+}
+
+TEST(AuthRequestInvalidate, ItAsksAboutTheSessionThatTheVisitorHasByNow) {
+  World world;
+  world.present(world.sign_in().token);
+  world.make_idle();
+  AuthRequest request(world.auth, world.context);
+  const auto renewed = request.validate();
+  ASSERT_TRUE(renewed && *renewed);
+  request.invalidate();
+  EXPECT_EQ((*request.validate())->token, (*renewed)->token);
+  EXPECT_THAT(world.context.cookies, SizeIs(1)) << "its cookie is on its way";
+
+  const Session set = world.sign_in();
+  request.set_session(&set);
+  request.invalidate();
+  EXPECT_EQ((*request.validate_user())->session.token, set.token);
+  request.set_session(nullptr);
+  request.invalidate();
+  EXPECT_FALSE(*request.validate());
+}
+
+// ── bearer tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void present_bearer(World& world, const SessionToken& token) {
+  world.context.view.authorization = "Bearer " + token.reveal();
+}
+
+TEST(AuthRequestBearer, TheTokenIsTheSessionWithoutCookieOrOrigin) {
+  World world;
+  present_bearer(world, world.sign_in().token);
+  world.context.view.method = "POST";
+  for (const std::optional<std::string>& origin :
+       std::vector<std::optional<std::string>>{std::nullopt, "null", "https://evil.example"}) {
+    world.context.view.origin = origin;
+    AuthRequest request(world.auth, world.context);
+    const auto found = request.validate_bearer_token();
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->user.username, "alice");
+  }
+  EXPECT_THAT(world.context.cookies, IsEmpty());
+}
+
+TEST(AuthRequestBearer, NoHeaderOrAnotherSchemeIsNoneWithoutAQuery) {
+  World world;
+  const std::string token = world.sign_in().token.reveal();
+  world.store.calls.clear();
+  for (const std::optional<std::string>& header : std::vector<std::optional<std::string>>{
+           std::nullopt, "", "Basic " + token, "bearer " + token, "Bearer  " + token, "Bearer " + token + " x"}) {
+    world.context.view.authorization = header;
+    AuthRequest request(world.auth, world.context);
+    EXPECT_FALSE(*request.validate_bearer_token());
+  }
+  EXPECT_EQ(world.store.total(), 0);
+}
+
+TEST(AuthRequestBearer, TheCookieIsNoBearerTokenAndTheOtherWayRound) {
+  World world;
+  world.present(world.sign_in().token);
+  AuthRequest by_cookie(world.auth, world.context);
+  EXPECT_FALSE(*by_cookie.validate_bearer_token());
+  EXPECT_TRUE(*by_cookie.validate());
+  present_bearer(world, world.sign_in().token);
+  world.context.view.cookie.clear();
+  AuthRequest by_bearer(world.auth, world.context);
+  EXPECT_FALSE(*by_bearer.validate());
+  EXPECT_TRUE(*by_bearer.validate_bearer_token());
+}
+
+// Lucia 2 answers validate() with the bearer's session afterwards, and asks the store for every bearer call.
+TEST(AuthRequestBearer, HasAMemoOfItsOwnWhateverTheOrder) {
+  for (const bool bearer_first : {true, false}) {
+    World world;
+    const Session of_cookie = world.sign_in();
+    const Session of_bearer = world.sign_in();
+    world.present(of_cookie.token);
+    present_bearer(world, of_bearer.token);
+    world.store.calls.clear();
+    AuthRequest request(world.auth, world.context);
+    if (bearer_first) {
+      ASSERT_TRUE(*request.validate_bearer_token());
+    }
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ((*request.validate())->token, of_cookie.token);
+      EXPECT_EQ((*request.validate_user())->session.token, of_cookie.token);
+      EXPECT_EQ((*request.validate_bearer_token())->session.token, of_bearer.token);
+    }
+    EXPECT_EQ(world.store.total(), 2);
+    request.set_session(nullptr);
+    EXPECT_TRUE(*request.validate_bearer_token()) << "a cookie's end is not the bearer's";
+  }
+}
+
+TEST(AuthRequestBearer, AnIdleOneIsExtendedWithItsTokenWhateverTheMode) {
+  World world;
+  const Session session = world.sign_in();
+  present_bearer(world, session.token);
+  world.make_idle();
+  AuthRequest request(world.auth, world.context);
+  const auto found = request.validate_bearer_token();
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->session.token, session.token);
+  EXPECT_TRUE((*found)->session.fresh);
+  EXPECT_EQ((*found)->session.state, SessionState::active);
+  EXPECT_EQ(world.store.calls["rotate"], 0);
+  EXPECT_THAT(world.context.cookies, IsEmpty());
+}
+
+TEST(AuthRequestBearer, ATokenThatABrowserRotatedLeadsToItsSuccessorUntilTheGraceEnds) {
+  World world;
+  const Session old = world.sign_in();
+  world.make_idle();
+  const Session next = *world.auth.validate_session(old.token);
+  present_bearer(world, old.token);
+  EXPECT_EQ((*world.auth.handle_request(world.context).validate_bearer_token())->session.token, next.token);
+  ASSERT_TRUE(world.auth.validate_session(next.token));
+  world.clock.advance(11s);
+  EXPECT_FALSE(*world.auth.handle_request(world.context).validate_bearer_token());
+  EXPECT_EQ(world.live_rows(), 0U) << "reuse ends the family";
+}
+
+TEST(AuthRequestBearer, DeadIsNoneAndAFailureIsAFailureRememberedWithoutACookie) {
+  World world;
+  present_bearer(world, world.sign_in().token);
+  AuthRequest failing(world.auth, world.context);
+  world.store.failures["find_session"] = ErrorCode::store_unavailable;
+  EXPECT_EQ(failing.validate_bearer_token().error().code, ErrorCode::store_unavailable);
+  world.store.failures.clear();
+  world.store.calls.clear();
+  EXPECT_EQ(failing.validate_bearer_token().error().code, ErrorCode::store_unavailable);
+  EXPECT_EQ(world.store.total(), 0);
+
+  world.clock.advance(std::chrono::days(16));
+  AuthRequest dead(world.auth, world.context);
+  EXPECT_FALSE(*dead.validate_bearer_token());
+  EXPECT_THAT(world.context.cookies, IsEmpty());
 }
 
 }  // namespace

@@ -46,10 +46,10 @@ TEST(AuthFind, TheLastMillisecondIsStillValidAndTheNextIsNot) {
 
 TEST(AuthFind, ADisabledUserHasNoSession) {
   World world;
-  const Session session = world.sign_in();
   UserChange change;
   change.disabled = true;
   ASSERT_TRUE(world.store.inner.update_user("u1", change));
+  const Session session = world.sign_in();
   EXPECT_FALSE(world.auth.find(session.token)->found);
 }
 
@@ -284,6 +284,7 @@ TEST(AuthExtend, TheSameIdLivesOn) {
   ASSERT_TRUE(renewed && *renewed);
   EXPECT_EQ((*renewed)->session.token, old.token);
   EXPECT_TRUE((*renewed)->session.fresh);
+  EXPECT_EQ((*renewed)->session.state, SessionState::active) << "Lucia 2 still says idle";
   EXPECT_EQ(world.auth.find(old.token)->found->session.state, SessionState::active);
 }
 
@@ -310,55 +311,79 @@ TEST(AuthExtend, ALogoutMeanwhileIsALogout) {
   EXPECT_FALSE(*renewed);
 }
 
-TEST(AuthInvalidate, LogoutByARotatedTokenEndsTheSuccessorToo) {
+// ── headers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(AuthHeaders, OneWellFormedCookieIsReadAndTwoThatDifferAreAnEvent) {
   World world;
-  const Session old = world.sign_in();
-  world.make_idle();
-  const auto next = (*world.auth.renew(*world.auth.find(old.token)))->session;
-  EXPECT_EQ(world.auth.invalidate_session(old.token).value(), 1U);
-  EXPECT_FALSE(world.auth.find(next.token)->found);
-  EXPECT_FALSE(world.auth.find(old.token)->found);
+  const std::string token(40, 'a');
+  const std::string other(40, 'b');
+  EXPECT_EQ(world.auth.read_session_cookie("x=1; __Host-session=" + token)->reveal(), token);
+  EXPECT_TRUE(world.auth.read_session_cookie("__Host-session=" + token + "; __Host-session=" + token));
+  EXPECT_THAT(world.events.kinds, IsEmpty());
+  for (const std::string& header :
+       {std::string(), std::string("auth_session=") + token, "__Host-session=" + token + "a", "__host-session=" + token,
+        std::string("__Host-session="), "=" + token}) {
+    EXPECT_FALSE(world.auth.read_session_cookie(header)) << header;
+  }
+  EXPECT_THAT(world.events.kinds, IsEmpty());
+  EXPECT_FALSE(world.auth.read_session_cookie("__Host-session=" + token + "; __Host-session=" + other));
+  EXPECT_THAT(world.events.kinds, Contains(EventKind::doubled_cookie));
 }
 
-TEST(AuthInvalidate, OneLoginEndsAndTheOthersLive) {
+// Lucia 2 cuts the text at a second space, and takes the empty token between two of them.
+TEST(AuthHeaders, ABearerTokenIsOneWordOneSpaceAndTheTokenAlone) {
   World world;
-  const Session one = world.sign_in();
-  const Session other = world.sign_in();
-  ASSERT_TRUE(world.auth.invalidate_session(one.token));
-  EXPECT_FALSE(world.auth.find(one.token)->found);
-  EXPECT_TRUE(world.auth.find(other.token)->found);
+  const std::string token(40, 'a');
+  EXPECT_EQ(world.auth.read_bearer_token("Bearer " + token)->reveal(), token);
+  for (const std::string& header : {std::string(),
+                                    std::string("Bearer"),
+                                    std::string("Bearer "),
+                                    token,
+                                    "bearer " + token,
+                                    "BEARER " + token,
+                                    "Basic " + token,
+                                    "Bearer  " + token,
+                                    "Bearer\t" + token,
+                                    " Bearer " + token,
+                                    "Bearer " + token + " ",
+                                    "Bearer " + token + " x",
+                                    "Bearer " + token + ", Bearer " + token,
+                                    "Bearer " + token + "a",
+                                    "Bearer " + token.substr(1),
+                                    "Bearer " + token.substr(1) + "A",
+                                    "Bearer \"" + token.substr(2) + "\"",
+                                    "Bearer " + token + std::string(1, '\0'),
+                                    "Bearer" + token,
+                                    "BearerX " + token}) {
+    EXPECT_FALSE(world.auth.read_bearer_token(header)) << header;
+  }
 }
 
-TEST(AuthCreateSession, BeyondTheLimitTheOldestEnds) {
+TEST(AuthHeaders, ALuciaProfileReadsCapitalsToo) {
   AuthOptions options = World::options();
-  options.max_per_user = 2;
+  options.token_alphabet = TokenAlphabet::base62;
   World world(options);
-  const Session first = world.sign_in();
-  world.clock.advance(1s);
-  const Session second = world.sign_in();
-  world.clock.advance(1s);
-  const Session third = world.sign_in();
-  EXPECT_FALSE(world.auth.find(first.token)->found);
-  EXPECT_TRUE(world.auth.find(second.token)->found);
-  EXPECT_TRUE(world.auth.find(third.token)->found);
+  EXPECT_TRUE(world.auth.read_bearer_token("Bearer " + std::string(40, 'A')));
+  EXPECT_TRUE(world.auth.read_session_cookie("__Host-session=" + std::string(40, 'A')));
 }
 
-TEST(AuthCreateSession, WithoutRandomnessNothingIsIssued) {
+// Lucia 2 compares a host with a whole origin, and so refuses everybody.
+TEST(AuthHeaders, ValidateRequestOriginTakesOurOwnAndRefusesAForeignOne) {
   World world;
-  world.random.is_broken = true;
-  EXPECT_FALSE(world.auth.create_session("u1", {}));
-  EXPECT_EQ(world.live_rows(), 0U);
-}
-
-TEST(AuthCreateSession, TheStoredIdIsNotTheToken) {
-  World world;
-  const Session session = world.sign_in();
-  EXPECT_EQ(session.row.id.text(), sha256_hex(session.token.reveal()));
-  AuthOptions plain = World::options();
-  plain.token_storage = TokenStorage::plain;
-  World other(plain);
-  const Session open = other.sign_in();
-  EXPECT_EQ(open.row.id.text(), open.token.reveal());
+  RequestView request = world.context.view;
+  request.method = "POST";
+  request.origin = "https://app.example.org";
+  EXPECT_EQ(*world.auth.validate_request_origin(request), OriginVerdict::own);
+  request.origin = "https://auth.example.org";
+  EXPECT_EQ(world.auth.validate_request_origin(request).error().code, ErrorCode::invalid_request);
+  EXPECT_TRUE(world.auth.validate_request_origin(request, {*http::Origin::parse("https://auth.example.org")}));
+  request.origin = "null";
+  EXPECT_EQ(world.auth.validate_request_origin(request).error().code, ErrorCode::invalid_request);
+  request.method = "GET";
+  EXPECT_EQ(*world.auth.validate_request_origin(request), OriginVerdict::safe_method);
+  request.method = "POST";
+  request.origin.reset();
+  EXPECT_EQ(*world.auth.validate_request_origin(request), OriginVerdict::unknown);
 }
 
 TEST(AuthCookie, ExpiresWithTheSessionAndNotAfterTheLogin) {
@@ -377,78 +402,6 @@ TEST(AuthCookie, ABrowserSessionCookieHasNoExpiry) {
   World world(options);
   const Session session = world.sign_in();
   EXPECT_THAT(world.auth.create_session_cookie(&session), ::testing::Not(::testing::HasSubstr("Expires")));
-}
-
-TEST(AuthUseKey, TheRightPasswordGivesTheUserAndNothingElseDoes) {
-  World world;
-  User bob;
-  bob.username = "bob";
-  const auto created = world.auth.create_user(bob, "correct horse battery");
-  ASSERT_TRUE(created);
-  EXPECT_EQ(created->id.size(), 15U);
-  const auto user = world.auth.use_key("username", "bob", "correct horse battery");
-  ASSERT_TRUE(user);
-  EXPECT_EQ(user->id, created->id);
-  EXPECT_EQ(world.auth.use_key("username", "bob", "correct horse battery ").error().code, ErrorCode::invalid_password);
-  EXPECT_EQ(world.auth.use_key("username", "Bob", "correct horse battery").error().code, ErrorCode::invalid_key_id);
-  EXPECT_EQ(world.auth.use_key("username", "bob", std::string(5000, 'x')).error().code, ErrorCode::invalid_password);
-}
-
-TEST(AuthUseKey, AKeyWithoutAUsableHashLetsNobodyIn) {
-  World world;
-  for (const std::optional<std::string>& stored :
-       std::vector<std::optional<std::string>>{std::nullopt, "", "garbage", "s2:x", "$2a$10$abc"}) {
-    ASSERT_TRUE(world.store.inner.update_key_password("username:alice", stored));
-    EXPECT_FALSE(world.auth.use_key("username", "alice", ""));
-    EXPECT_FALSE(world.auth.use_key("username", "alice", "garbage"));
-  }
-}
-
-TEST(AuthUseKey, ADisabledUserIsRefusedLikeAnUnknownOne) {
-  World world;
-  ASSERT_TRUE(world.auth.update_key_password("username", "alice", "correct horse battery"));
-  ASSERT_TRUE(world.auth.set_disabled("u1", true));
-  EXPECT_EQ(world.auth.use_key("username", "alice", "correct horse battery").error().code, ErrorCode::invalid_key_id);
-}
-
-TEST(AuthUseKey, AnOldHashIsReplacedAtLoginUnlessTheProfileIsLucia) {
-  for (const bool rehashes : {true, false}) {
-    AuthOptions options = World::options();
-    options.rehash_on_login = rehashes;
-    World world(options);
-    const std::string old = *hash_password("correct horse", HashScheme::lucia_scrypt, world.random);
-    ASSERT_TRUE(world.store.inner.update_key_password("username:alice", old));
-    ASSERT_TRUE(world.auth.use_key("username", "alice", "correct horse"));
-    const auto stored = (*world.store.inner.find_key("username:alice"))->hashed_password;
-    EXPECT_EQ(stored->starts_with("$argon2id$"), rehashes);
-    EXPECT_TRUE(world.auth.use_key("username", "alice", "correct horse"));
-  }
-}
-
-TEST(AuthUseKey, AStoreFailureIsNeverAWrongPassword) {
-  World world;
-  ASSERT_TRUE(world.auth.update_key_password("username", "alice", "correct horse battery"));
-  for (const char* call : {"find_key", "find_user"}) {
-    world.store.failures = {{call, ErrorCode::store_unavailable}};
-    EXPECT_EQ(world.auth.use_key("username", "alice", "correct horse battery").error().code,
-              ErrorCode::store_unavailable);
-  }
-}
-
-TEST(AuthUpdatePassword, EndsTheUsersSessions) {
-  World world;
-  const Session session = world.sign_in();
-  EXPECT_EQ(world.auth.update_key_password("username", "alice", "another password").value(), 1U);
-  EXPECT_FALSE(world.auth.find(session.token)->found);
-  EXPECT_EQ(world.auth.update_key_password("username", "nobody", "x").error().code, ErrorCode::invalid_key_id);
-}
-
-TEST(AuthCreateUser, ADuplicateNameChangesNothing) {
-  World world;
-  User again;
-  again.username = "alice";
-  EXPECT_EQ(world.auth.create_user(again, std::nullopt).error().code, ErrorCode::duplicate_user);
-  EXPECT_EQ(world.store.inner.all_users()->size(), 1U);
 }
 
 }  // namespace

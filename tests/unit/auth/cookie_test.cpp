@@ -107,6 +107,15 @@ TEST(SetCookie, EveryAttributeStandsInItsPlace) {
             "SameSite=None");
 }
 
+// In Lucia the given attributes replace the defaults: a domain alone loses Path and SameSite.
+TEST(SetCookie, ADomainAloneKeepsTheOtherAttributes) {
+  CookieProfile profile;
+  profile.name = "session";
+  profile.domain = "example.org";
+  EXPECT_EQ(set_cookie(profile, "x", std::nullopt, Timestamp()),
+            "session=x; Domain=example.org; Path=/; HttpOnly; Secure; SameSite=Lax");
+}
+
 TEST(SetCookie, BrowserSessionCookieHasNoExpiry) {
   const CookieProfile profile{
       .name = "session", .path = "/", .domain = "", .same_site = SameSite::strict, .secure = false};

@@ -17,6 +17,12 @@
 
 namespace gatehouse::auth::testing {
 
+/// nullopt: it worked.
+template <typename T>
+std::optional<ErrorCode> error_of(const Result<T>& result) {
+  return result ? std::nullopt : std::optional(result.error().code);
+}
+
 class FakeClock final : public Clock {
  public:
   Timestamp time{Milliseconds(1'800'000'000'000)};
@@ -67,7 +73,7 @@ class FakeContext final : public Context {
 /// MemoryStore that counts its calls and fails those it is told to.
 class WatchedStore final : public Store {
  public:
-  store::MemoryStore inner;
+  store::MemoryStore inner{{"city"}, {"country", "note"}};
   std::map<std::string, int> calls;
   std::map<std::string, ErrorCode> failures;
   /// Runs before a call of that name reaches the inner store: for races.
@@ -110,6 +116,10 @@ class WatchedStore final : public Store {
   Result<void> mark_presented(const Presentation& first) override {
     return seen("mark_presented", [&] { return inner.mark_presented(first); });
   }
+  Result<void> update_session_attributes(const SessionId& id,
+                                         const std::map<std::string, std::string>& attributes) override {
+    return seen("update_session_attributes", [&] { return inner.update_session_attributes(id, attributes); });
+  }
   Result<void> touch(std::span<const LastUse> uses) override {
     return seen("touch", [&] { return inner.touch(uses); });
   }
@@ -128,6 +138,11 @@ class WatchedStore final : public Store {
   Result<std::size_t> delete_all_sessions() override {
     return seen("delete_all_sessions", [&] { return inner.delete_all_sessions(); });
   }
+  Result<std::size_t> delete_dead_sessions_of_user(const std::string& id, Timestamp before_time,
+                                                   Milliseconds max_lifetime) override {
+    return seen("delete_dead_sessions_of_user",
+                [&] { return inner.delete_dead_sessions_of_user(id, before_time, max_lifetime); });
+  }
   Result<std::size_t> delete_dead(Timestamp before_time, Milliseconds max_lifetime, std::size_t limit) override {
     return seen("delete_dead", [&] { return inner.delete_dead(before_time, max_lifetime, limit); });
   }
@@ -143,7 +158,7 @@ class WatchedStore final : public Store {
   Result<std::vector<User>> all_users() override {
     return seen("all_users", [&] { return inner.all_users(); });
   }
-  Result<void> update_user(const std::string& id, const UserChange& change) override {
+  Result<std::size_t> update_user(const std::string& id, const UserChange& change) override {
     return seen("update_user", [&] { return inner.update_user(id, change); });
   }
   Result<bool> delete_user(const std::string& id) override {
@@ -158,11 +173,17 @@ class WatchedStore final : public Store {
   Result<std::vector<Key>> keys_of_user(const std::string& id) override {
     return seen("keys_of_user", [&] { return inner.keys_of_user(id); });
   }
-  Result<void> update_key_password(const std::string& id, const std::optional<std::string>& hash) override {
+  Result<bool> rehash_key(const Key& key, const std::string& hash) override {
+    return seen("rehash_key", [&] { return inner.rehash_key(key, hash); });
+  }
+  Result<std::size_t> update_key_password(const std::string& id, const std::optional<std::string>& hash) override {
     return seen("update_key_password", [&] { return inner.update_key_password(id, hash); });
   }
   Result<void> delete_key(const std::string& id) override {
     return seen("delete_key", [&] { return inner.delete_key(id); });
+  }
+  Result<bool> consume_key(const Key& key) override {
+    return seen("consume_key", [&] { return inner.consume_key(key); });
   }
   Result<SchemaStatus> schema_status() override {
     return seen("schema_status", [&] { return inner.schema_status(); });
@@ -205,7 +226,7 @@ struct World {
     return with;
   }
 
-  Session sign_in() { return *auth.create_session("u1", {"192.0.2.1", "browser"}); }
+  Session sign_in() { return *auth.create_session("u1", {"192.0.2.1", "browser", {{"country", ""}, {"note", ""}}}); }
   void make_idle() { clock.advance(std::chrono::hours(25)); }
   void present(const SessionToken& token) { context.view.cookie = "__Host-session=" + token.reveal(); }
   [[nodiscard]] std::size_t live_rows() { return store.inner.all_sessions()->size(); }

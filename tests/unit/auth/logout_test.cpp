@@ -38,6 +38,13 @@ TEST(Logout, WithoutASessionTheAnswerIsTheSame) {
   EXPECT_THAT(world.context.cookies, IsEmpty());
 }
 
+TEST(Logout, OfATokenThatNobodyKnowsStillRemovesTheCookie) {
+  World world;
+  posting(world).present(*SessionToken::parse(std::string(40, 'z'), TokenAlphabet::base36));
+  EXPECT_EQ(handle_logout_requests(world.auth)(world.context, {}).head.status, 303);
+  EXPECT_THAT(world.context.cookies, Contains(HasSubstr("__Host-session=;")));
+}
+
 TEST(Logout, OtherMethodsAreNotAllowed) {
   for (const std::string method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post"}) {
     World world;

@@ -5,10 +5,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace gatehouse::auth {
 namespace {
@@ -79,8 +82,7 @@ TEST(VerifyPassword, EmptyPasswordFitsOnlyItsOwnHash) {
 
 TEST(VerifyPassword, GarbageIsNeverAPass) {
   for (const std::string_view stored :
-       {"$argon2id$", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8",
-        "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", "password",
+       {"$argon2id$", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8", "password",
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$", "$argon2id$v=19$m=256,t=2,p=1$$", "$argon2id$v=19$m=256,t=2,p=1",
         "$argon2id$v=16$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
@@ -101,6 +103,121 @@ TEST(VerifyPassword, ExcessiveArgon2CostsAreWrongWithoutComputing) {
        {"m=262145,t=1,p=1", "m=256,t=17,p=1", "m=256,t=4294967295,p=1", "m=4294967295,t=1,p=1", "m=256,t=1,p=9"}) {
     const std::string stored = "$argon2id$v=19$" + std::string(costs) + "$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg";
     EXPECT_EQ(check("password", stored), PasswordCheck::wrong) << stored;
+  }
+}
+
+struct BcryptVector {
+  std::string_view password;
+  std::string_view stored;
+};
+
+// The first block is crypt_blowfish's own (its $2a$ keeps what fits a broken $2x$ from fitting here); then one each of
+// PHP's password_hash and of htpasswd -B.
+constexpr std::array kBcrypt{
+    BcryptVector{"U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
+    BcryptVector{"U*U*", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"},
+    BcryptVector{"U*U*U", "$2a$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a"},
+    BcryptVector{"", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.7uG0VCzI2bS7j6ymqJi9CdcdxiRTWNy"},
+    BcryptVector{"\xa3", "$2y$05$/OK.fbVrR/bpIqNJ5ianF.Sa7shbm4.OzKpvFnX1pQLmQW96oUlCq"},
+    BcryptVector{"\xa3", "$2a$05$/OK.fbVrR/bpIqNJ5ianF.Sa7shbm4.OzKpvFnX1pQLmQW96oUlCq"},
+    BcryptVector{"\xff\xff\xa3", "$2b$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e"},
+    BcryptVector{"\xff\xff\xa3", "$2a$05$/OK.fbVrR/bpIqNJ5ianF.nqd1wy.pTMdcvrRWxyiGL2eMz.2a85."},
+    BcryptVector{"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+                 "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"},
+    BcryptVector{"correct horse", "$2y$05$35jm1hLpnJzEv9RXzaTf4uVKhlh7y.NC4suXDJBsrW82t2E6xqsIK"},
+    BcryptVector{"correct horse", "$2y$05$dKrlEIYN5xjpILa6iKwP8eeX/WubHklFhdN54vLQGRhClVx5AVg2m"},
+};
+
+TEST(VerifyBcrypt, KnownHashesFitTheirPasswordAndNoOther) {
+  for (const auto& [password, stored] : kBcrypt) {
+    EXPECT_EQ(check(password, stored), PasswordCheck::correct) << stored;
+    EXPECT_EQ(check(" " + std::string(password), stored), PasswordCheck::wrong) << stored;
+    EXPECT_EQ(check("U*V", stored), PasswordCheck::wrong) << stored;
+  }
+}
+
+TEST(VerifyBcrypt, BytesAfterThe72ndDoNotCountHoweverMany) {
+  const std::string stored = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
+  const std::string password = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  ASSERT_EQ(password.size(), 72U);
+  EXPECT_EQ(check(password + "chars after 72 are ignored", stored), PasswordCheck::correct);
+  EXPECT_EQ(check(password + std::string(kMaxPasswordBytes - 72, 'x'), stored), PasswordCheck::correct);
+  EXPECT_EQ(check(password + std::string(kMaxPasswordBytes - 71, 'x'), stored), PasswordCheck::wrong);
+  EXPECT_EQ(check(password.substr(0, 71), stored), PasswordCheck::wrong);
+}
+
+TEST(VerifyBcrypt, ANulByteIsWrongAndNoEnd) {
+  const std::string stored(kBcrypt[0].stored);
+  EXPECT_EQ(check(std::string("U*U\0", 4), stored), PasswordCheck::wrong);
+  EXPECT_EQ(check(std::string("U*U\0x", 5), stored), PasswordCheck::wrong);
+  EXPECT_EQ(check(std::string("\0", 1), kBcrypt[3].stored), PasswordCheck::wrong);
+}
+
+// By PHP, which does not normalise: of a ligature, and of the letters that it stands for.
+TEST(VerifyBcrypt, TheBytesAsTypedFitAndTheirNormalFormToo) {
+  const std::string of_ligature = "$2y$05$yYCtsTu0was5kgNq1VdRQONWuf1dfyA.YgPEsi9D4MFXHXhXbPHG2";
+  const std::string of_letters = "$2y$05$uw09w9tLGqPO9VpeNTxZ6uugM.UxBeBnB.7TusNZL.thHuAZPhczW";
+  EXPECT_EQ(check("\uFB01sh", of_ligature), PasswordCheck::correct);
+  EXPECT_EQ(check("fish", of_ligature), PasswordCheck::wrong);
+  EXPECT_EQ(check("fish", of_letters), PasswordCheck::correct);
+  EXPECT_EQ(check("\uFB01sh", of_letters), PasswordCheck::correct);
+}
+
+TEST(VerifyBcrypt, WhatIsNoBcryptOrCostsTooMuchIsWrongWithoutComputing) {
+  const std::string good(kBcrypt[0].stored);
+  const std::string tail = good.substr(6);
+  for (const std::string& stored : {"$2x$05" + tail,
+                                    "$2c$05" + tail,
+                                    "$2$05" + tail,
+                                    "$2A$05" + tail,
+                                    "$2a$5" + tail,
+                                    "$2a$005" + tail,
+                                    "$2a$03" + tail,
+                                    "$2a$00" + tail,
+                                    "$2a$15" + tail,
+                                    "$2a$31" + tail,
+                                    "$2a$32" + tail,
+                                    "$2a$99" + tail,
+                                    "$2a$-5" + tail,
+                                    "$2a$+5" + tail,
+                                    "$2a$ 5" + tail,
+                                    "$2a$0x" + tail,
+                                    good + ".",
+                                    good.substr(0, 59),
+                                    good.substr(0, 28),
+                                    " " + good,
+                                    good + "\n",
+                                    good.substr(0, 59) + "!",
+                                    good.substr(0, 10) + "!" + good.substr(11),
+                                    good.substr(0, 59) + ":",
+                                    good.substr(0, 59) + std::string(1, '\0'),
+                                    std::string("$2a$"),
+                                    std::string("$2a$05$"),
+                                    std::string("$2y$10$abc"),
+                                    std::string("*0"),
+                                    std::string("*1"),
+                                    std::string("$1$abc$def"),
+                                    std::string("$6$abc$def")}) {
+    EXPECT_EQ(check("U*U", stored), PasswordCheck::wrong) << stored;
+    EXPECT_EQ(check("", stored), PasswordCheck::wrong) << stored;
+  }
+}
+
+TEST(VerifyBcrypt, TheHighestCostIsServed) {
+  EXPECT_EQ(check("correct horse", "$2y$14$qeXZq2n9PNYZquYfXEUgXewfClH307ClIjqHlFzZ2Fz6zi53wqzce"),
+            PasswordCheck::correct);
+}
+
+TEST(VerifyPassword, ManyThreadsCheckEveryFormAtOnce) {
+  const auto lucia = stored_of("plain");
+  std::vector<std::jthread> threads;
+  threads.reserve(8);
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      for (const auto& [password, stored] : kBcrypt) EXPECT_EQ(check(password, stored), PasswordCheck::correct);
+      EXPECT_EQ(check("password", kReferenceHash), PasswordCheck::correct);
+      EXPECT_EQ(check("correct horse", lucia), PasswordCheck::correct);
+    });
   }
 }
 
@@ -199,6 +316,8 @@ TEST(NeedsRehash, OtherSchemesAndLowerCostsDo) {
   EXPECT_TRUE(needs_rehash(old, HashScheme::lucia_scrypt));
   EXPECT_TRUE(needs_rehash(kReferenceHash, HashScheme::argon2id));
   EXPECT_TRUE(needs_rehash("", HashScheme::argon2id));
+  EXPECT_TRUE(needs_rehash(kBcrypt[0].stored, HashScheme::argon2id));
+  EXPECT_TRUE(needs_rehash(kBcrypt[0].stored, HashScheme::lucia_scrypt));
   EXPECT_TRUE(needs_rehash("$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA", HashScheme::argon2id));
   EXPECT_FALSE(needs_rehash("$argon2id$v=19$m=47104,t=1,p=1$c2FsdA$aGFzaA", HashScheme::argon2id));
 }

@@ -98,6 +98,22 @@ TEST(ExceedsPolicy, EitherExpiryCounts) {
   EXPECT_TRUE(exceeds_policy(row_of(kLastMoment, kLastMoment), {}, kLogin));
 }
 
+TEST(ExceedsPolicy, ALifetimeOfItsOwnIsBoundByTheAbsoluteLimitAlone) {
+  EXPECT_TRUE(has_own_lifetime(row_of(kLogin, kLogin)));
+  EXPECT_FALSE(has_own_lifetime(fresh_row()));
+  const auto end = kLogin + days(90) + minutes(1);
+  EXPECT_FALSE(exceeds_policy(row_of(end, end), {}, kLogin));
+  EXPECT_TRUE(exceeds_policy(row_of(end + kTick, end + kTick), {}, kLogin));
+  const SessionPeriods unlimited{.max_lifetime = Milliseconds{0}};
+  EXPECT_FALSE(exceeds_policy(row_of(kLastMoment, kLastMoment), unlimited, kLogin));
+}
+
+TEST(LaterBy, ASumBeyondTheRangeStaysAtItsEnd) {
+  EXPECT_EQ(later_by(kLogin, hours(1)), kLogin + hours(1));
+  EXPECT_EQ(later_by(kLogin, Milliseconds::max()), kLastMoment);
+  EXPECT_EQ(later_by(kFirstMoment, Milliseconds{-1}), kFirstMoment);
+}
+
 TEST(SessionState, NamesAreLucias) {
   EXPECT_EQ(name(SessionState::active), "active");
   EXPECT_EQ(name(SessionState::idle), "idle");

@@ -31,5 +31,25 @@ TEST(Roles, JoiningAndSplittingGivesTheSameRoles) {
   EXPECT_EQ(join_roles({}), "");
 }
 
+TEST(Key, TheFirstColonDividesItsId) {
+  const auto parts = [](std::string id) {
+    const Key key{std::move(id), "u1", std::nullopt};
+    return std::pair(std::string(key.provider_id()), std::string(key.provider_user_id()));
+  };
+  EXPECT_EQ(parts("username:alice"), std::pair(std::string("username"), std::string("alice")));
+  EXPECT_EQ(parts("x:a:b"), std::pair(std::string("x"), std::string("a:b")));
+  EXPECT_EQ(parts("x:"), std::pair(std::string("x"), std::string()));
+  EXPECT_EQ(parts("none"), std::pair(std::string("none"), std::string()));
+}
+
+TEST(Key, IsExpiredStrictlyAfterItsExpiryAndAPersistentOneNever) {
+  const Timestamp end(Milliseconds(1'000));
+  const Key single{"x:y", "u1", std::nullopt, end};
+  EXPECT_FALSE(single.is_expired(end));
+  EXPECT_TRUE(single.is_expired(end + Milliseconds(1)));
+  const Key persistent{"x:y", "u1", std::nullopt};
+  EXPECT_FALSE(persistent.is_expired(Timestamp::max()));
+}
+
 }  // namespace
 }  // namespace gatehouse::auth

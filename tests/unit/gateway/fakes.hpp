@@ -157,7 +157,7 @@ struct Site {
     net::WorkerPool read_pool(1, 16);
     net::WorkerPool write_pool(1, 16);
     net::WorkerPool hash_pool(1, 16);
-    Gateway gateway({log, read_pool, write_pool, hash_pool, throttle, last_uses, random}, settings);
+    Gateway gateway({log, read_pool, write_pool, hash_pool, throttle, last_uses, random, store_failures}, settings);
     net::asio::co_spawn(reactor, gateway.serve(std::move(request), exchange), net::asio::detached);
     reactor.run();
     return exchange;
@@ -177,6 +177,7 @@ struct Site {
   ops::Log log{ops::LogLevel::error, ops::LogFormat::text};
   Throttle throttle;
   LastUses last_uses;
+  ops::Sparse store_failures;
   std::shared_ptr<auth::Auth> auth;
   std::shared_ptr<FakeDownstream> app = std::make_shared<FakeDownstream>();
   std::shared_ptr<Settings> settings;

@@ -63,6 +63,17 @@ TEST(Login, AWrongPasswordAnUnknownNameAndADisabledUserLookTheSame) {
   EXPECT_EQ(site.store.inner.all_sessions()->size(), 0U);
 }
 
+TEST(Login, AnExpiredSingleUseKeyLooksLikeAWrongPassword) {
+  Site site;
+  auth::Key key = **site.store.inner.find_key("username:alice");
+  key.id = "username:guest";
+  key.expires = site.clock.now() - auth::Milliseconds(1);
+  ASSERT_TRUE(site.store.inner.create_key(key));
+  Form form(site);
+  EXPECT_EQ(site.serve(form.filled("guest", "correct+horse+battery")).head.status, 401);
+  EXPECT_FALSE(*site.store.inner.find_key("username:guest"));
+}
+
 TEST(Login, WithoutTheCsrfValueItIs403AndAFreshForm) {
   Site site;
   Form form(site);

@@ -666,10 +666,10 @@ TEST_F(SqliteStoreTest, AMigrationByANewerProgramIsNoticedByOpenConnections) {
   fill();
   SqliteStore store(options());
   expect_sound(store);
-  RawSqlite(path_).run("ALTER TABLE user_session ADD COLUMN x TEXT; INSERT INTO gatehouse_schema VALUES (2, 0)");
+  RawSqlite(path_).run("ALTER TABLE user_session ADD COLUMN x TEXT; INSERT INTO gatehouse_schema VALUES (3, 0)");
   EXPECT_EQ(read_error(store), ErrorCode::store_not_migrated);
   EXPECT_EQ(error_of(store.delete_session(auth::SessionId("s1"))), ErrorCode::store_not_migrated);
-  RawSqlite(path_).run("ALTER TABLE user_session DROP COLUMN x; DELETE FROM gatehouse_schema WHERE version = 2");
+  RawSqlite(path_).run("ALTER TABLE user_session DROP COLUMN x; DELETE FROM gatehouse_schema WHERE version = 3");
   expect_sound(store);
 }
 
@@ -678,7 +678,7 @@ TEST_F(SqliteStoreTest, AMigrationIsNoticedByAWriteThatComesFirst) {
   SqliteStore store(options());
   expect_sound(store);
   expect_sound(store);  // from now on every statement is prepared
-  RawSqlite(path_).run("ALTER TABLE user_session ADD COLUMN x TEXT; INSERT INTO gatehouse_schema VALUES (2, 0)");
+  RawSqlite(path_).run("ALTER TABLE user_session ADD COLUMN x TEXT; INSERT INTO gatehouse_schema VALUES (3, 0)");
   EXPECT_EQ(error_of(store.delete_session(auth::SessionId("s1"))), ErrorCode::store_not_migrated);
   EXPECT_EQ(RawSqlite(path_).run("SELECT count(*) FROM user_session"), "1");
 }
@@ -722,7 +722,7 @@ TEST_F(SqliteStoreTest, ParallelMigrationsMakeOneSetOfTables) {
       });
     }
   }
-  EXPECT_EQ(RawSqlite(path_).run("SELECT count(*) FROM gatehouse_schema"), "1");
+  EXPECT_EQ(RawSqlite(path_).run("SELECT count(*) FROM gatehouse_schema"), "2");
 }
 
 TEST_F(SqliteStoreTest, TablesAreStrictAndIndexed) {
