@@ -28,6 +28,7 @@ namespace asio = net::asio;
 constexpr int kConfigExit = 78;
 constexpr auto kDrainTime = 30s;
 constexpr std::size_t kStoreThreads = 8;
+constexpr std::size_t kMaxStoreThreads = 64;
 constexpr std::size_t kMaxPendingStoreCalls = 4096;
 constexpr int kDrainedSignal = SIGUSR1;
 
@@ -89,9 +90,13 @@ std::vector<net::Listening> served(const std::vector<Listener>& listeners, gatew
   return out;
 }
 
-PoolSizes pool_sizes(const config::Login& login) {
-  const std::size_t hashes = hashes_at_once(login);
-  return {kStoreThreads, kMaxPendingStoreCalls, hashes, hashes * (1 + login.hash_queue)};
+// A thread waits for a connection of its own: as many as there may be, for reads as for writes, so that writes that
+// are stuck leave reads their threads.
+PoolSizes pool_sizes(const config::Config& config) {
+  const std::size_t hashes = hashes_at_once(config.login);
+  const bool is_mysql = config.store.driver == config::Driver::mysql;
+  const std::size_t threads = is_mysql ? std::min(config.store.mysql.pool_max, kMaxStoreThreads) : kStoreThreads;
+  return {threads, kMaxPendingStoreCalls, hashes, hashes * (1 + config.login.hash_queue)};
 }
 
 }  // namespace
@@ -220,7 +225,7 @@ void Application::Impl::remove_our_sockets() {
 
 Application::Application(config::Config config, std::vector<Listener> listeners) {
   block_signals();
-  const PoolSizes sizes = pool_sizes(config.login);
+  const PoolSizes sizes = pool_sizes(config);
   impl_ = std::make_unique<Impl>(std::move(config), sizes, std::move(listeners));
 }
 

@@ -3,11 +3,13 @@
 #include <utility>
 
 #include "gateway/cgi_downstream.hpp"
-#include "store/sqlite/sqlite_store.hpp"
+#include "store/open.hpp"
 
 namespace gatehouse::app {
 
 namespace {
+
+constexpr const char* kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
 // Answers for a downstream of a kind that this version cannot run yet: the configuration was warned about.
 class UnservedDownstream final : public gateway::Downstream {
@@ -33,13 +35,47 @@ std::vector<http::Origin> origins(const std::vector<std::string>& texts) {
   return out;
 }
 
+store::TableSchema table_schema(config::Schema schema) {
+  switch (schema) {
+    case config::Schema::native: return store::TableSchema::native;
+    case config::Schema::lucia_v1: return store::TableSchema::lucia_v1;
+    case config::Schema::lucia_v2: return store::TableSchema::lucia_v2;
+  }
+  std::unreachable();
+}
+
+store::MySqlOptions mysql_options(const config::Store& store, const store::TableNames& tables,
+                                  std::function<void(const store::HostNews&)> report) {
+  store::MySqlOptions options;
+  options.hosts = store.mysql.hosts;
+  options.schema = table_schema(store.schema);
+  options.tables = tables;
+  options.database = store.mysql.database;
+  options.user = store.mysql.user;
+  options.password = store.mysql.password;
+  if (store.mysql.tls == config::TlsMode::verify) {
+    options.tls_ca_file = store.mysql.tls_ca_file.empty() ? kSystemAuthorities : store.mysql.tls_ca_file;
+  }
+  options.max_connections = store.mysql.pool_max;
+  options.acquire_timeout = store.mysql.acquire_timeout;
+  options.timeout = store.mysql.timeout;
+  options.report = std::move(report);
+  return options;
+}
+
 }  // namespace
 
-std::unique_ptr<auth::Store> make_store(const config::Store& store) {
+std::unique_ptr<auth::Store> make_store(const config::Store& store,
+                                        std::function<void(const store::HostNews&)> report) {
+  const store::TableNames tables{store.user_table, store.key_table, store.session_table};
+  if (store.driver == config::Driver::mysql) {
+    return store::open_store(mysql_options(store, tables, std::move(report)));
+  }
   store::SqliteOptions options;
   options.path = store.sqlite_path;
-  options.tables = {store.user_table, store.key_table, store.session_table};
-  return std::make_unique<store::SqliteStore>(std::move(options));
+  options.tables = tables;
+  options.schema = table_schema(store.schema);
+  return store::open_store(std::move(options));
 }
 
 auth::AuthOptions auth_options(const config::Config& config) {

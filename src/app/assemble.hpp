@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "config/config.hpp"
 #include "gateway/settings.hpp"
 #include "ops/log.hpp"
+#include "store/mysql/mysql_options.hpp"
 
 namespace gatehouse::app {
 
@@ -23,7 +25,9 @@ struct Foundation {
   ops::Log& log;
 };
 
-[[nodiscard]] std::unique_ptr<auth::Store> make_store(const config::Store& store);
+/// `report`: takes what an administrator should read of the database's hosts; empty: nobody listens. Thread-safe.
+[[nodiscard]] std::unique_ptr<auth::Store> make_store(const config::Store& store,
+                                                      std::function<void(const store::HostNews&)> report = {});
 [[nodiscard]] auth::AuthOptions auth_options(const config::Config& config);
 /// Fails with a sentence: a template that cannot be read or parsed.
 [[nodiscard]] std::expected<std::shared_ptr<const gateway::Settings>, std::string> make_settings(

@@ -1,5 +1,7 @@
 #include "app/event_log.hpp"
 
+#include <utility>
+
 namespace gatehouse::app {
 
 namespace {
@@ -13,7 +15,8 @@ ops::LogLevel level_of(auth::EventKind kind) {
     case auth::EventKind::doubled_cookie:
     case auth::EventKind::rotated_reuse:
     case auth::EventKind::implausible_expiry:
-    case auth::EventKind::renewal_not_written: break;
+    case auth::EventKind::renewal_not_written:
+    case auth::EventKind::cookie_not_sent: break;
   }
   return ops::LogLevel::warn;
 }
@@ -22,12 +25,20 @@ ops::LogLevel level_of(auth::EventKind kind) {
 
 void EventLog::report(const auth::Event& event) {
   if (is_repeated(event)) return;
-  log_.write(level_of(event.kind), auth::name(event.kind),
+  // A store that takes no writes makes one of these of every request of an idle session.
+  if (event.kind != auth::EventKind::renewal_not_written) return write(level_of(event.kind), event, event.detail);
+  const auto held_back = unwritten_.take(std::chrono::steady_clock::now());
+  write(held_back ? level_of(event.kind) : ops::LogLevel::debug, event,
+        ops::with_count(event.detail, held_back.value_or(0)));
+}
+
+void EventLog::write(ops::LogLevel level, const auth::Event& event, std::string detail) {
+  log_.write(level, auth::name(event.kind),
              {{"request", event.request_id},
               {"user", event.user_id},
               {"session", event.handle},
               {"address", event.address},
-              {"detail", event.detail}});
+              {"detail", std::move(detail)}});
 }
 
 bool EventLog::is_repeated(const auth::Event& event) {

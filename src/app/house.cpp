@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/load.hpp"
+#include "store/open.hpp"
 
 namespace gatehouse::app {
 
@@ -30,7 +31,7 @@ House::House(config::Config config, const PoolSizes& sizes)
     : config_(std::move(config)),
       log_(log_level(config_.log.level), log_format(config_.log.format)),
       events_(log_),
-      store_(make_store(config_.store)),
+      store_(make_store(config_.store, [this](const store::HostNews& news) { report_host(news); })),
       read_pool_(sizes.store_threads, sizes.pending_store_calls),
       write_pool_(sizes.store_threads, sizes.pending_store_calls),
       hash_pool_(sizes.hashes, sizes.pending_hashes) {}
@@ -39,7 +40,8 @@ std::expected<void, std::string> House::open() {
   auto settings = make_settings(config_, foundation());
   if (!settings) return std::unexpected(std::move(settings.error()));
   gateway_ = std::make_unique<gateway::Gateway>(
-      gateway::World{log_, read_pool_, write_pool_, hash_pool_, throttle_, last_uses_, random_}, std::move(*settings));
+      gateway::World{log_, read_pool_, write_pool_, hash_pool_, throttle_, last_uses_, random_, store_failures_},
+      std::move(*settings));
   return {};
 }
 
@@ -74,6 +76,11 @@ void House::refuse_reload(const std::vector<std::string>& problems) {
   }
 }
 
+void House::report_host(const store::HostNews& news) {
+  log_.write(news.is_up ? ops::LogLevel::info : ops::LogLevel::warn, news.is_up ? "database_up" : "database_down",
+             {{"host", news.host}, {"detail", news.detail}});
+}
+
 void House::stop() {
   read_pool_.stop();
   write_pool_.stop();
@@ -96,7 +103,10 @@ void House::report_store() {
         ops::LogLevel::warn, "store_not_ready",
         {{"detail", status.error().detail}, {"hint", "visitors get 503 until it is; gatehouse db migrate makes it"}});
   } else if (!status->is_current()) {
-    log_.write(ops::LogLevel::warn, "store_not_ready", {{"hint", "not migrated: run gatehouse db migrate"}});
+    const bool is_ours = config_.store.schema == config::Schema::native;
+    log_.write(ops::LogLevel::warn, "store_not_ready",
+               {{"detail", store::describe(*status)},
+                {"hint", is_ours ? "run gatehouse db migrate" : "Lucia's tables are made by your application"}});
   }
 }
 

@@ -52,6 +52,7 @@ class House {
 
  private:
   [[nodiscard]] Foundation foundation() { return {*store_, clock_, random_, events_, log_}; }
+  void report_host(const store::HostNews& news);
   void refuse_reload(const std::vector<std::string>& problems);
 
   const config::Config config_;
@@ -62,6 +63,7 @@ class House {
   std::unique_ptr<auth::Store> store_;
   gateway::Throttle throttle_;
   gateway::LastUses last_uses_;
+  ops::Sparse store_failures_;
   std::unique_ptr<gateway::Gateway> gateway_;
   net::WorkerPool read_pool_;
   net::WorkerPool write_pool_;

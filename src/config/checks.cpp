@@ -199,6 +199,13 @@ Wrong check_not_empty(const std::string& text) {
   return "is empty; allowed: a text";
 }
 
+Wrong check_database(const std::string& text) {
+  constexpr std::size_t kLongest = 64;
+  const auto is_plain = [](char c) { return is_alnum(c) || c == '_' || c == '$' || c == '-'; };
+  if (!text.empty() && text.size() <= kLongest && all(text, is_plain)) return std::nullopt;
+  return wrong(text, "is no name of a database", "1 to 64 letters, digits, '_', '$' and '-'");
+}
+
 Wrong check_table(const std::string& text) {
   constexpr std::size_t kLongest = 63;
   if (!is_identifier(text, kLongest)) {

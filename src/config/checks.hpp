@@ -31,6 +31,7 @@ struct HostPort {
 [[nodiscard]] bool has_prefix(std::string_view cookie_name, std::string_view prefix);
 
 [[nodiscard]] Wrong check_not_empty(const std::string& text);
+[[nodiscard]] Wrong check_database(const std::string& text);  ///< [A-Za-z0-9_$-]{1,64}
 [[nodiscard]] Wrong check_table(const std::string& text);  ///< [A-Za-z_][A-Za-z0-9_]{0,62}, not a name we use ourselves
 [[nodiscard]] Wrong check_attribute(const std::string& text);        ///< [A-Za-z_][A-Za-z0-9_]*
 [[nodiscard]] Wrong check_downstream_name(const std::string& text);  ///< [A-Za-z0-9_-]+

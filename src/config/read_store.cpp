@@ -23,7 +23,7 @@ void read_pool(Section pool, MySql& mysql) {
 
 void read_mysql(Section section, MySql& mysql, bool is_used) {
   section.addresses("hosts", mysql.hosts, check_mysql_host);
-  section.text("database", mysql.database, check_not_empty);
+  section.text("database", mysql.database, check_database);
   section.text("user", mysql.user, check_not_empty);
   section.secret("password", mysql.password, is_used);
   read_tls(section.section("tls"), mysql);

@@ -14,8 +14,6 @@ void refuse(Reading& reading, const std::string& key, std::string_view allowed) 
 }  // namespace
 
 void refuse_unserved(Reading& reading, const Config& config) {
-  if (config.store.driver == Driver::mysql) refuse(reading, "store.driver", "sqlite");
-  if (config.store.schema != Schema::native) refuse(reading, "store.schema", "native");
   if (!config.admin_listen.empty()) refuse(reading, "admin.listen", "\"\"");
   if (!config.login.breached_file.empty()) refuse(reading, "login.breached_file", "\"\"");
   for (const auto& [name, downstream] : config.downstreams) {

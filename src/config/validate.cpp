@@ -193,6 +193,27 @@ void validate_routes(Reading& reading, const Config& config) {
   }
 }
 
+// Lucia 1.x gives its tables their names itself.
+void validate_lucia_names(Reading& reading, const Store& store) {
+  if (store.schema != Schema::lucia_v1) return;
+  for (const std::string_view key : {"store.tables.user", "store.tables.key", "store.tables.session"}) {
+    if (!reading.is_given(std::string(key))) continue;
+    reading.warning_at(std::string(key),
+                       "is not looked at: Lucia 1.x calls its tables auth_user, auth_key, auth_session");
+  }
+}
+
+// What goes over the wire are passwords' hashes and, with Lucia, tokens that open a session.
+void validate_mysql_hosts(Reading& reading, const Store& store) {
+  if (store.driver != Driver::mysql || store.mysql.tls == TlsMode::verify) return;
+  for (const std::string& text : store.mysql.hosts) {
+    const auto parts = text.starts_with("unix:") ? std::nullopt : split_host_port(text);
+    if (!parts || is_loopback(parts->host) || parts->host == "localhost") continue;
+    reading.warning_at("store.mysql.hosts",
+                       in_quotes(text) + " is reached in clear; store.mysql.tls.mode: verify encrypts");
+  }
+}
+
 void validate_login(Reading& reading, const Login& login) {
   constexpr std::size_t kWeak = 8;  // NIST SP 800-63B section 3.1.1.2
   if (login.min_password >= kWeak) return;
@@ -207,6 +228,8 @@ void validate(Reading& reading, const Config& config) {
   validate_cookie(reading, config.session.cookie);
   validate_cookie_reach(reading, config);
   validate_lucia_schema(reading, config);
+  validate_lucia_names(reading, config.store);
+  validate_mysql_hosts(reading, config.store);
   validate_routes(reading, config);
   validate_login(reading, config.login);
 }

@@ -62,6 +62,8 @@ http::Response pass(const cgi::Identity& identity) {
   return response;
 }
 
+constexpr std::string_view kStoreFailed = "store_failed";
+
 /// An answer and what the log says of it.
 struct Answer {
   http::Response response;
@@ -72,7 +74,7 @@ struct Answer {
 
 Answer refused(int status, std::string reason) {
   const bool is_ours = status == 503;
-  return {bare(status), is_ours ? ops::LogLevel::warn : ops::LogLevel::info, is_ours ? "store_failed" : "denied",
+  return {bare(status), is_ours ? ops::LogLevel::warn : ops::LogLevel::info, is_ours ? kStoreFailed : "denied",
           std::move(reason)};
 }
 
@@ -129,8 +131,12 @@ net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, con
   const bool keeps_cookie = verdict.error.has_value() || !request.delivers_cookies;
   if (keeps_cookie) scope.context.leave_cookie_alone();
   const int status = answer.response.head.status;
-  log_request(world.log, answer.level, answer.event, request, status, answer.reason,
-              verdict.user ? std::string_view(verdict.user->user.id) : std::string_view());
+  if (answer.event == kStoreFailed) {
+    log_store_failure(world, request, answer.reason);
+  } else {
+    log_request(world.log, answer.level, answer.event, request, status, answer.reason,
+                verdict.user ? std::string_view(verdict.user->user.id) : std::string_view());
+  }
   if (status == 200 && verdict.user) world.last_uses.note(verdict.user->session.row);
   std::vector<std::string> cookies;
   if (const auto& cookie = scope.context.session_cookie()) {

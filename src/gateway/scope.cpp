@@ -24,8 +24,14 @@ void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, con
              {"user", std::string(user)}});
 }
 
+void log_store_failure(World& world, const http::Request& request, const std::string& detail) {
+  const auto held_back = world.store_failures.take(std::chrono::steady_clock::now());
+  log_request(world.log, held_back ? ops::LogLevel::warn : ops::LogLevel::debug, "store_failed", request, 503,
+              ops::with_count(detail, held_back.value_or(0)));
+}
+
 net::Task<> reply_store_failure(World& world, Scope& scope, net::Exchange& exchange, const auth::Error& error) {
-  log_request(world.log, ops::LogLevel::warn, "store_failed", scope.request, 503, error.detail);
+  log_store_failure(world, scope.request, error.detail);
   scope.context.leave_cookie_alone();
   co_await reply_error(scope, exchange, 503);
 }

@@ -15,6 +15,7 @@
 #include "http/request.hpp"
 #include "net/worker_pool.hpp"
 #include "ops/log.hpp"
+#include "ops/sparse.hpp"
 
 namespace gatehouse::gateway {
 
@@ -27,6 +28,7 @@ struct World {
   Throttle& throttle;
   LastUses& last_uses;
   auth::Random& random;
+  ops::Sparse& store_failures;
 };
 
 /// One request. Confined to its reactor, but for AuthRequest, which locks for itself.
@@ -69,6 +71,9 @@ struct Scope {
 /// Sends the page or JSON of a status.
 [[nodiscard]] net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status);
 /// 503 where the store, or a queue before it, could not be asked: logged, and nobody's cookie is touched.
+/// Logs a 503 of the store's: the first in a minute as a warning, the others at debug.
+void log_store_failure(World& world, const http::Request& request, const std::string& detail);
+
 [[nodiscard]] net::Task<> reply_store_failure(World& world, Scope& scope, net::Exchange& exchange,
                                               const auth::Error& error);
 

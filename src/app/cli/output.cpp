@@ -57,6 +57,7 @@ Session::Session(const config::Config& config)
     : store(make_store(config.store)), auth(auth_options(config), *store, clock, random, events) {}
 
 std::string readable(auth::Timestamp time) {
+  if (time == auth::Timestamp{}) return "-";
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
   std::ignore = gmtime_r(&seconds, &parts);

@@ -15,7 +15,7 @@ auth::Result<Names> usernames(auth::Store& store) {
   auto users = store.all_users();
   if (!users) return std::unexpected(users.error());
   Names names;
-  for (const auth::User& user : *users) names[user.id] = user.username;
+  for (const auth::User& user : *users) names[user.id] = user.username.empty() ? user.id : user.username;
   return names;
 }
 

@@ -18,6 +18,7 @@ int db_status(const config::Config& config) {
   auto status = session.store->schema_status();
   if (!status) return complain(status.error(), "db status");
   fmt::print("schema version {}, expected {}\n", status->version, status->expected);
+  for (const std::string& problem : status->problems) fmt::print("{}\n", problem);
   return status->is_current() ? kDone : kStoreUnavailable;
 }
 

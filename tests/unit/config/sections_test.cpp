@@ -74,7 +74,7 @@ TEST(Store, RefusesWhatItCannotUse) {
   expect_problem("store: {sqlite: {path: ''}}", "1:24: store.sqlite.path: is empty");
   expect_problem("store: {mysql: {hosts: [db1]}}", "1:25: store.mysql.hosts[0]: ");
   expect_problem("store: {mysql: {hosts: []}}", "1:24: store.mysql.hosts: is empty");
-  expect_problem("store: {mysql: {database: ''}}", "1:27: store.mysql.database: is empty");
+  expect_problem("store: {mysql: {database: ''}}", "1:27: store.mysql.database: \"\" is no name of a database");
   expect_problem("store: {mysql: {tls: {mode: prefer}}}", "1:29: store.mysql.tls.mode: ");
   expect_problem("store: {mysql: {pool: {max: 0}}}", "1:29: store.mysql.pool.max: ");
   expect_problem("store: {mysql: {timeout: 0}}", "1:26: store.mysql.timeout: ");
