@@ -11,11 +11,11 @@ jobs=$(nproc)
 
 build_packages=(g++ cmake ninja-build ccache pkg-config libboost-dev libfcgi-dev libsqlite3-dev libyaml-cpp-dev
   libssl-dev libargon2-dev libutf8proc-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libkainjow-mustache-dev
-  libsystemd-dev libgtest-dev libgmock-dev)
+  libsystemd-dev libmysqlcppconn-dev libmariadb-dev libgtest-dev libgmock-dev)
 clang_packages=(clang-19 libclang-rt-19-dev llvm-19)
 lint_packages=(clang-19 clang-format-19 clang-tidy-19)
 test_packages=(nginx curl spawn-fcgi apache2 fcgiwrap python3 python3-pytest python3-requests chromium perl
-  git gitweb libcgi-pm-perl mercurial libfaketime php-fpm caddy openssl)
+  git gitweb libcgi-pm-perl mercurial libfaketime php-fpm caddy openssl mariadb-server python3-pymysql)
 demo_packages=(nginx curl)
 bench_packages=(nginx python3 python3-requests)
 
@@ -63,6 +63,15 @@ ensure_packages() {
   [ "$(id -u)" -eq 0 ] || die "these packages are missing; as root run: apt-get install ${missing[*]}"
   say "installing ${#missing[@]} packages: ${missing[*]}"
   apt_install "${missing[@]}" </dev/null >&2 || die "apt-get could not install ${missing[*]}"
+}
+
+# The tests run Lucia itself: node 18 or newer, with npm. Debian's npm brings hundreds of packages along: only if there is none.
+node_is_there() {
+  [[ "$(node --version 2>/dev/null)" =~ ^v([0-9]+)\. ]] && [ "${BASH_REMATCH[1]}" -ge 18 ] && npm --version >/dev/null 2>&1
+}
+ensure_node() {
+  node_is_there || ensure_packages nodejs npm
+  node_is_there || die 'node 18 or newer and npm are needed'
 }
 
 # ── builds ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -121,6 +121,43 @@ class ApacheAtTheRoot(Apache):
         assert self.site.count("/app") == before.count("/app") - 2
 
 
+def become_user():
+    """For a server about to start as root: it becomes the one that Debian has for CGI programs."""
+    if os.getuid() == 0:
+        entry = pwd.getpwnam(USER)
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    die_with_the_test()
+
+
+class SpawnedFcgi:
+    """Processes of one FastCGI program on a unix socket, started by the real spawn-fcgi."""
+
+    def __init__(self, path, log_file, command, processes=1, become=die_with_the_test, **environment):
+        self.socket, self.log_file = path, log_file
+        forks = ["-F", str(processes)] if processes > 1 else []
+        with open(log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                ["spawn-fcgi", "-n", "-M", "0666", *forks, "-s", str(path), "--", *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(**environment),
+                start_new_session=True,
+                preexec_fn=become,
+            )
+        wait_until(lambda: accepts(path), "spawn-fcgi listens")
+
+    def log(self):
+        return self.log_file.read_text(errors="replace")
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        stop_process(self.process, signal.SIGTERM)
+
+
 class NginxFcgiwrap:
     """A real nginx and a real fcgiwrap with the configuration that we ship (conf/nginx/gatehouse-cgi.conf)."""
 
@@ -129,7 +166,7 @@ class NginxFcgiwrap:
     def __init__(self, gatehouse, program):
         self.socket = gatehouse.folder / "fcgiwrap.sock"
         self.own_log = gatehouse.folder / "fcgiwrap.log"
-        self.process = None
+        self.fcgiwrap = None
         self.nginx = Nginx(
             gatehouse,
             shipped="gatehouse-cgi.conf",
@@ -141,43 +178,22 @@ class NginxFcgiwrap:
         )
 
     def start(self):
-        with open(self.own_log, "ab") as log:
-            self.process = subprocess.Popen(
-                ["spawn-fcgi", "-n", "-M", "0666", "-F", "4", "-s", str(self.socket), "--", "/usr/sbin/fcgiwrap", "-f"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=clean_environment(),
-                start_new_session=True,
-                preexec_fn=self._become_user,
-            )
-        wait_until(lambda: accepts(self.socket), "spawn-fcgi listens")
+        command = ["/usr/sbin/fcgiwrap", "-f"]
+        self.fcgiwrap = SpawnedFcgi(self.socket, self.own_log, command, processes=4, become=become_user)
         self.nginx.start()
         return self
-
-    @staticmethod
-    def _become_user():
-        if os.getuid() == 0:
-            entry = pwd.getpwnam(USER)
-            os.setgroups([])
-            os.setgid(entry.pw_gid)
-            os.setuid(entry.pw_uid)
-        die_with_the_test()
 
     @property
     def port(self):
         return self.nginx.port
 
     def log(self):
-        own = self.own_log.read_text(errors="replace") if self.own_log.exists() else ""
-        return self.nginx.log() + own
+        return self.nginx.log() + (self.fcgiwrap.log() if self.fcgiwrap else "")
 
     def stop(self):
         self.nginx.stop()
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGTERM)
-        stop_process(self.process, signal.SIGTERM)
+        if self.fcgiwrap is not None:
+            self.fcgiwrap.stop()
 
 
 def stop_process(process, number):

@@ -72,6 +72,15 @@ def stream(kind, data, request_id=1):
     return b"".join(record(kind, piece, request_id) for piece in pieces) + record(kind, b"", request_id)
 
 
+def request(params, body=b"", keep=False, role=RESPONDER, request_id=1):
+    """Every record of a request."""
+    return (
+        record(BEGIN, bytes([0, role, 1 if keep else 0, 0, 0, 0, 0, 0]), request_id)
+        + stream(PARAMS, encode_pairs(params), request_id)
+        + stream(STDIN, body, request_id)
+    )
+
+
 class FastCgiAnswer:
     def __init__(self, stdout, stderr, ended, protocol_status):
         self.stderr, self.ended, self.protocol_status = stderr, ended, protocol_status
@@ -142,11 +151,7 @@ class FastCgi:
             return True
 
     def send_request(self, params, body=b"", keep=False, role=RESPONDER, request_id=1):
-        self.send(
-            record(BEGIN, bytes([0, role, 1 if keep else 0, 0, 0, 0, 0, 0]), request_id)
-            + stream(PARAMS, encode_pairs(params), request_id)
-            + stream(STDIN, body, request_id)
-        )
+        self.send(request(params, body, keep, role, request_id))
 
     def read_answer(self, request_id=1):
         """Reads to END_REQUEST, or to the end of the connection (then `ended` is False)."""

@@ -167,6 +167,10 @@ class Gatehouse:
         lines = [f"{key}: {json.dumps(value)}\n" for key, value in ours.items()]
         self.config_file.write_text("".join(lines) + self.written)
 
+    @property
+    def cookie_name(self):
+        return self.config["session"]["cookie"]["name"]
+
     # ── the command line ──────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, *arguments, stdin="", check=None, config=True, environment=None):
@@ -433,17 +437,18 @@ include site.conf;
         return f"http://127.0.0.1:{self.port}"
 
 
+ALICE = {"name": "Alice Example", "email": "alice@example.org", "roles": "staff,ops"}
+
+
 class Site:
     """Gatehouse and nginx together, with one user: alice. `prepare` gets the Gatehouse before there is a database."""
 
-    def __init__(self, nginx=None, prepare=lambda gatehouse: None, **config):
+    def __init__(self, nginx=None, prepare=lambda gatehouse: None, alice=ALICE, **config):
         self.gatehouse = Gatehouse(**config)
         try:
             prepare(self.gatehouse)
             self.gatehouse.run("db", "migrate", check=0)
-            self.alice_id = self.gatehouse.add_user(
-                "alice", name="Alice Example", email="alice@example.org", roles="staff,ops"
-            )
+            self.alice_id = self.gatehouse.add_user("alice", **alice)
             self.gatehouse.start()
             self.nginx = Nginx(self.gatehouse, **(nginx or {})).start()
         except BaseException:
@@ -459,7 +464,7 @@ class Site:
         return f"127.0.0.1:{self.nginx.port}"
 
     def visitor(self):
-        return Visitor(self.url)
+        return Visitor(self.url, self.gatehouse.cookie_name)
 
     def signed_in(self, name="alice", password=PASSWORD):
         visitor = self.visitor()

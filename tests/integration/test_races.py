@@ -4,43 +4,33 @@ that get lost. What needs no second request is in test_sessions.
 
 import collections
 import concurrent.futures
-import contextlib
 import hashlib
 import os
 import random
 import re
-import secrets
 import socket
-import sqlite3
-import string
 import threading
-import time
 
 import pytest
 
 import harness
-from fastcgi import FastCgi, get
-from visitor import is_removal, session_cookies
+from two_gateways import (
+    DAY,
+    HOUR,
+    Aim,
+    Pair,
+    age,
+    assert_ended,
+    assert_renewed_or_refused,
+    new_token,
+    now,
+    race,
+    send_at,
+    session_id,
+)
+from visitor import is_removal
 
 ROUNDS = 10_000 if os.environ.get("GATEHOUSE_LONG") == "1" else 1000
-HOUR = 3600 * 1000
-DAY = 24 * HOUR
-ALPHABET = string.digits + string.ascii_lowercase
-
-
-def now():
-    return int(time.time() * 1000)
-
-
-def session_id(token):
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def new_token(answer):
-    """The value of the one session cookie that an answer sets; None if it sets none."""
-    lines = session_cookies(answer) if hasattr(answer, "raw") else answer.all_headers("Set-Cookie")
-    assert len(lines) <= 1, lines
-    return lines[0].split(";")[0].partition("=")[2] if lines else None
 
 
 # ── many requests with one idle session, through nginx ──────────────────────────────────────────────────────────────
@@ -85,165 +75,12 @@ def test_fifty_parallel_requests_with_one_idle_session_get_one_successor(busy_si
 # ── two gateways on one database ────────────────────────────────────────────────────────────────────────────────────
 
 
-class Client:
-    """A kept-alive FastCGI connection to one gateway."""
-
-    def __init__(self, gatehouse):
-        self.connection = FastCgi(gatehouse.socket)
-
-    def send(self, kind, token):
-        if kind == "page":
-            self.connection.send_request(get("/greet", cookie=token), keep=True)
-            return
-        body = b"all=1" if kind == "logout everywhere" else b""
-        form = [("CONTENT_TYPE", "application/x-www-form-urlencoded"), ("CONTENT_LENGTH", str(len(body)))]
-        params = get("/auth/logout", ("HTTP_ORIGIN", "http://127.0.0.1"), *form, method="POST", cookie=token)
-        self.connection.send_request(params, body, keep=True)
-
-    def read(self):
-        answer = self.connection.read_answer()
-        assert answer.ended
-        return answer
-
-    def ask(self, kind, token):
-        self.send(kind, token)
-        return self.read()
-
-
-class Pair:
-    """Two gateways, one database, and for each of them a client that asks and one that signs out."""
-
-    def __init__(self, **session):
-        self.first = harness.Gatehouse(session=session)
-        self.second = harness.Gatehouse(session=session, store={"sqlite": {"path": str(self.first.database)}})
-        self.closing = contextlib.ExitStack()
-
-    @property
-    def gateways(self):
-        return [self.first, self.second]
-
-    def start(self):
-        self.first.run("db", "migrate", check=0)
-        for gateway in self.gateways:
-            gateway.start()
-        self.database = self.closing.enter_context(
-            contextlib.closing(sqlite3.connect(self.first.database, timeout=10, isolation_level=None))
-        )
-        self.database.row_factory = sqlite3.Row
-        self.askers, self.leavers = ([Client(gateway) for gateway in self.gateways] for _ in range(2))
-        for client in self.askers + self.leavers:
-            self.closing.callback(client.connection.close)
-        return self
-
-    def query(self, sql, *values):
-        return [dict(row) for row in self.database.execute(sql, values).fetchall()]
-
-    def seed(self, count):
-        """As many users, each with one idle session. Returns the tokens; the family of each is its token, reversed."""
-        tokens = ["".join(secrets.choice(ALPHABET) for _ in range(40)) for _ in range(count)]
-        start = now() - 25 * HOUR
-        self.database.execute("BEGIN IMMEDIATE")
-        for token in tokens:
-            user = "u" + token[:14]
-            self.database.execute("INSERT INTO user (id, username, created_at) VALUES (?, ?, ?)", (user, user, start))
-            self.database.execute(
-                "INSERT INTO user_session (id, user_id, active_expires, idle_expires, created_at, family, last_used_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (session_id(token), user, start + 24 * HOUR, start + 15 * DAY, start, token[::-1], start),
-            )
-        self.database.execute("COMMIT")
-        return tokens
-
-    def rows_of(self, token):
-        family = token[::-1]
-        return self.query("SELECT id FROM user_session WHERE family = ?", family) + self.query(
-            "SELECT id FROM rotated_session WHERE family = ?", family
-        )
-
-    def logs(self):
-        return {f"gatehouse {n}": gateway.log() for n, gateway in enumerate(self.gateways, 1)}
-
-    def close(self):
-        self.closing.close()
-        try:
-            for gateway in self.gateways:
-                gateway.stop()
-        finally:
-            for gateway in self.gateways:
-                gateway.remove()
-
-
 @pytest.fixture
 def new_pair(track):
     def make(**session):
-        return track(Pair(**{"rotation_grace": "1h", **session})).start()
+        return track(Pair(session={"rotation_grace": "1h", **session})).start()
 
     return make
-
-
-def send_at(moments):
-    """Sends each request when its time has come. The waits are a few hundred microseconds: too short for a sleep."""
-    begin = time.perf_counter()
-    for offset, send in sorted(moments, key=lambda moment: moment[0]):
-        while time.perf_counter() - begin < offset:
-            pass
-        send()
-
-
-class Aim:
-    """How much later than the page the logout is sent, so that it meets the renewal: where the last logout came first
-    it is sent later, where it came last, sooner. That holds on any machine, however fast or busy.
-    """
-
-    STEP, SPREAD = 50e-6, 400e-6
-
-    def __init__(self, rng):
-        self.rng, self.delay = rng, 0.0
-
-    def offsets(self, pages):
-        logout = self.delay + self.rng.uniform(-self.SPREAD, self.SPREAD)
-        asked = [self.rng.uniform(0, self.SPREAD) if n else 0.0 for n in range(pages)]
-        earliest = min(0.0, logout)
-        return [offset - earliest for offset in asked], logout - earliest
-
-    def learn(self, was_renewed):
-        self.delay += -self.STEP if was_renewed else self.STEP
-
-
-def race(pair, rng, aim, token):
-    """One session: pages on one or both gateways and a logout on either. Returns the pages' answers."""
-    pages = pair.askers[: rng.choice((1, 2))] if rng.random() < 0.5 else [pair.askers[1]]
-    leaver = rng.choice(pair.leavers)
-    kind = rng.choice(("logout", "logout everywhere"))
-    asked, left = aim.offsets(len(pages))
-    moments = [(at, lambda page=page: page.send("page", token)) for at, page in zip(asked, pages)]
-    send_at(moments + [(left, lambda: leaver.send(kind, token))])
-    answers = [page.read() for page in pages]
-    goodbye = leaver.read()
-    assert goodbye.status == 303 and is_removal(goodbye.header("Set-Cookie"))
-    return answers
-
-
-def handed_out(answers):
-    return {new_token(answer) for answer in answers if answer.status == 200}
-
-
-def assert_renewed_or_refused(renewal, token, answers):
-    for answer in answers:
-        assert answer.status == 200 or answer.status == 401 and is_removal(answer.header("Set-Cookie"))
-    if renewal == "extend":
-        # Who finds it extended already has nothing to renew.
-        assert handed_out(answers) <= {token, None}
-    else:
-        assert len(handed_out(answers)) <= 1 and not handed_out(answers) & {token, None}
-
-
-def assert_ended(pair, token, answers):
-    """Logged out: no row is left of it, and no cookie that anybody holds lets in, on either gateway."""
-    assert pair.rows_of(token) == []
-    for held in {token} | handed_out(answers) - {None}:
-        for gateway in pair.askers:
-            assert gateway.ask("page", held).status == 401
 
 
 @pytest.mark.parametrize("renewal", ["rotate", "extend"])
@@ -317,20 +154,6 @@ def test_a_rotated_id_reused_after_the_grace_ends_the_family_and_is_a_security_e
     assert hashlib.sha256(session_id(token).encode()).hexdigest()[:12] in event, "which session, by its handle"
     for secret in (token, successor, session_id(token), session_id(successor)):
         assert secret not in pair.first.log() + pair.second.log()
-
-
-def age(pair, milliseconds):
-    """Time passes: everything that is written down happened earlier."""
-    pair.query(
-        "UPDATE user_session SET active_expires = active_expires - ?1, idle_expires = idle_expires - ?1,"
-        " created_at = created_at - ?1, last_used_at = last_used_at - ?1",
-        milliseconds,
-    )
-    pair.query(
-        "UPDATE rotated_session SET idle_expires = idle_expires - ?1, rotated_at = rotated_at - ?1,"
-        " successor_seen_at = successor_seen_at - ?1",
-        milliseconds,
-    )
 
 
 def test_lost_answers_lock_nobody_out_until_the_old_id_itself_expires(new_pair):

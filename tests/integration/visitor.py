@@ -29,8 +29,9 @@ class Form(html.parser.HTMLParser):
 class Visitor:
     """A browser without a screen: cookies, and the headers that browsers send by themselves."""
 
-    def __init__(self, url):
+    def __init__(self, url, cookie="session"):
         self.url = url
+        self.cookie = cookie
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.headers.clear()
@@ -82,13 +83,13 @@ class Visitor:
 
     @property
     def token(self):
-        return self.http.cookies.get("session")
+        return self.http.cookies.get(self.cookie)
 
     @token.setter
     def token(self, value):
         self.http.cookies.clear()
         if value is not None:
-            self.http.cookies.set("session", value, domain="127.0.0.1", path="/")
+            self.http.cookies.set(self.cookie, value, domain="127.0.0.1", path="/")
 
 
 def set_cookies(answer):
@@ -97,10 +98,10 @@ def set_cookies(answer):
     return headers.getlist("Set-Cookie") if hasattr(headers, "getlist") else (headers.get_all("Set-Cookie") or [])
 
 
-def session_cookies(answer):
+def session_cookies(answer, name="session"):
     """The Set-Cookie lines for the session cookie."""
-    return [line for line in set_cookies(answer) if line.split("=", 1)[0].strip() == "session"]
+    return [line for line in set_cookies(answer) if line.split("=", 1)[0].strip() == name]
 
 
-def is_removal(line):
-    return line.startswith("session=;") and "1970" in line
+def is_removal(line, name="session"):
+    return line.startswith(f"{name}=;") and "1970" in line
