@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/identity.hpp"
+
 namespace gatehouse::gateway {
 
 namespace {
@@ -19,6 +21,11 @@ bool is_allowed(const policy::Decision& decision) {
 
 policy::Decision decide_for(const Rules& rules, const std::optional<auth::SessionUser>& found) {
   return decide(rules, found ? &found->user : nullptr);
+}
+
+// A user whose attributes no header can carry will be refused by the door: that refusal must not renew either.
+bool can_be_told(const Settings& settings, const std::optional<auth::SessionUser>& found) {
+  return !found || make_identity(settings.identity, &found->user, found->session.state).has_value();
 }
 
 void add_script_rule(Rules& rules, const Settings& settings, const http::Path& script, const http::Request& request) {
@@ -73,7 +80,7 @@ net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, std::optional<
   if (!*found) co_return failed(found->error());
   Verdict verdict{decide_for(rules, **found), std::move(**found), std::nullopt};
   const bool writes = scope.auth.owes_write();
-  if (!is_allowed(verdict.decision)) {
+  if (!is_allowed(verdict.decision) || (writes && !can_be_told(*scope.settings, verdict.user))) {
     auto settled = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.settle(); });
     if (!settled) co_return failed(settled.error());
     if (!*settled) co_return failed(settled->error());

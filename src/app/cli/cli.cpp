@@ -21,6 +21,7 @@
 #include "app/version.hpp"
 #include "config/load.hpp"
 #include "net/listener.hpp"
+#include "store/mysql/connection.hpp"
 
 namespace gatehouse::app {
 
@@ -156,8 +157,9 @@ int check(const std::string& config_file) {
 }
 
 int version() {
-  fmt::print("gatehouse {}\ncommit {}\nBoost {}\nOpenSSL {}\nSQLite {}\n", kVersion, kCommit, BOOST_LIB_VERSION,
-             OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion());
+  fmt::print("gatehouse {}\ncommit {}\nBoost {}\nOpenSSL {}\nSQLite {}\nMySQL Connector/C++ {}\n", kVersion, kCommit,
+             BOOST_LIB_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING), sqlite3_libversion(),
+             store::mysql::driver_version());
   return kDone;
 }
 

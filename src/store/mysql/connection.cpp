@@ -132,6 +132,12 @@ SqlError error_from(const ::sql::SQLException& thrown) {
 
 }  // namespace
 
+std::string driver_version() {
+  ::sql::Driver& installed = driver();
+  return std::to_string(installed.getMajorVersion()) + "." + std::to_string(installed.getMinorVersion()) + "." +
+         std::to_string(installed.getPatchVersion());
+}
+
 struct Connection::Statement {
   std::unique_ptr<::sql::PreparedStatement> prepared;
   std::vector<std::size_t> order;

@@ -23,6 +23,9 @@ struct ServerState {
   std::chrono::milliseconds clock_ahead{0};  ///< of ours; below zero: behind
 };
 
+/// The version of MySQL Connector/C++: "1.1.12".
+[[nodiscard]] std::string driver_version();
+
 /// A connection that could not be made.
 struct ConnectError {
   sql::SqlError error;

@@ -256,6 +256,20 @@ TEST(Gateway, AControlByteInAnAttributeIsRefused) {
   EXPECT_THAT(site.app->requests, IsEmpty());
 }
 
+TEST(Gateway, AUserWhoseAttributesCannotBeSentIsRefusedAndNotRenewed) {
+  Site site;
+  site.sign_in();
+  auth::UserChange change;
+  change.roles = std::vector<std::string>{"a\r\nX-Evil: 1"};
+  ASSERT_TRUE(site.store.inner.update_user("u1", change));
+  const auto before = *site.store.inner.all_sessions();
+  site.clock.time = before.front().active_expires + auth::Milliseconds(1);
+  const FakeExchange answer = site.serve(site.request("GET", "/app/x"));
+  EXPECT_EQ(answer.head.status, 403);
+  EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
+  EXPECT_EQ(*site.store.inner.all_sessions(), before);
+}
+
 TEST(Gateway, WhatLiesBelowThePrefixIsNeverARoutesBusiness) {
   Site site;
   auto settings = std::make_shared<Settings>(*site.settings);
