@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "store/lower_case.hpp"
+
 namespace gatehouse::store {
 namespace {
 
@@ -22,14 +24,6 @@ bool is_identifier(std::string_view name) {
          std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c); });
 }
 
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 }  // namespace
 
 std::optional<std::string> problem_in(const TableNames& tables) {
@@ -39,6 +33,7 @@ std::optional<std::string> problem_in(const TableNames& tables) {
     if (!is_identifier(name)) return "not a plain identifier of 1 to 63 letters, digits and _: \"" + name + "\"";
     const std::string lower = lower_case(name);
     if (lower.starts_with("sqlite_")) return "reserved by SQLite: " + name;
+    if (lower.starts_with("gatehouse_new_")) return "reserved for migrations: " + name;
     if (std::ranges::find(taken, lower) != taken.end()) return "used twice: " + name;
     taken.at(count++) = lower;
   }

@@ -82,6 +82,45 @@ TEST(MySqlConnections, AreWaitedForNoLongerThanTheAcquireTimeout) {
   EXPECT_TRUE(answers(engine));
 }
 
+TEST(MySqlConnections, AreLeftToReadersHoweverManyWritersWait) {
+  MariaDbServer& server = shared_mariadb();
+  auto options = options_for(server);
+  options.max_connections = 4;
+  options.acquire_timeout = 10s;
+  options.timeout = 10s;
+  store::mysql::Engine engine(options, small_schema());
+  ASSERT_TRUE(answers(engine));
+  RawMariaDb backup(server.socket(), {});
+  backup.run("FLUSH TABLES WITH READ LOCK");
+  std::vector<std::jthread> writers;
+  for (const char* id : {"a", "b", "c", "d"}) writers.emplace_back([&, id] { EXPECT_TRUE(writes(engine, id)); });
+  const auto waiting = [&] {
+    return server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'gate' AND info LIKE 'INS%'");
+  };
+  EXPECT_TRUE(becomes_true([&] { return waiting() == "2"; }));
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_LT(time_of([&] { EXPECT_TRUE(answers(engine)); }), 1s);
+    if (HasFailure()) break;
+  }
+  EXPECT_EQ(waiting(), "2");
+  backup.run("UNLOCK TABLES");
+  writers.clear();
+  EXPECT_EQ(texts(engine, "SELECT id FROM t ORDER BY id").value(), (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_TRUE(writes(engine, "e"));
+}
+
+TEST(MySqlConnections, AreNotKeptIfTheirUserMightNotAndMayByNow) {
+  MariaDbServer& server = shared_mariadb();
+  auto options = options_for(server);
+  options.user = "reader";
+  server.run("CREATE OR REPLACE USER reader@localhost IDENTIFIED BY 'open'; GRANT SELECT ON *.* TO reader@localhost");
+  store::mysql::Engine engine(options, small_schema());
+  EXPECT_EQ(failure_of(engine.write([](Database& database) { return insert(database, "a"); }, Repeat::safe)),
+            "STORE_READ_ONLY");
+  server.run("GRANT INSERT, UPDATE, DELETE ON *.* TO reader@localhost");
+  EXPECT_TRUE(writes(engine, "a"));
+}
+
 TEST(MySqlConnections, EndWithTheirLifetime) {
   auto options = options_for(shared_mariadb());
   options.max_connections = 1;
@@ -351,6 +390,33 @@ TEST_F(MySqlFailover, AStandbyThatIsPromotedIsFoundThoughTheFirstHostIsDown) {
             "STORE_READ_ONLY");
   second_.run("SET GLOBAL read_only = 0");
   EXPECT_TRUE(writes(engine, "a"));
+}
+
+TEST_F(MySqlFailover, DoesNotLeaveAHostThatIsFull) {
+  store::mysql::Engine engine(options_, small_schema());
+  first_.run("SET GLOBAL max_connections = 10");
+  std::vector<std::unique_ptr<RawMariaDb>> others;
+  for (int i = 0; i < 10; ++i) others.push_back(std::make_unique<RawMariaDb>(first_.socket(), ""));
+  const std::int64_t before = second_.status("Connections");
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(who(engine), "STORE_UNAVAILABLE");
+    EXPECT_FALSE(writes(engine, "a"));
+  }
+  EXPECT_EQ(second_.status("Connections") - before, 1) << "only the one that asks";
+  others.clear();
+  EXPECT_TRUE(becomes_true([&] { return writes(engine, "b"); }));
+  EXPECT_EQ(who(engine), "first");
+}
+
+TEST_F(MySqlFailover, DoesNotLeaveAHostWhereTheUserHasTooManyConnections) {
+  store::mysql::Engine engine(options_, small_schema());
+  store::mysql::Engine other(options_, small_schema());
+  first_.run("ALTER USER gate@localhost WITH MAX_USER_CONNECTIONS 1");
+  ASSERT_EQ(who(other), "first");
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(who(engine), "STORE_UNAVAILABLE");
+  first_.run("ALTER USER gate@localhost WITH MAX_USER_CONNECTIONS 0");
+  EXPECT_TRUE(becomes_true([&] { return who(engine) != "STORE_UNAVAILABLE"; }));
+  EXPECT_EQ(who(engine), "first");
 }
 
 // ── encryption ──────────────────────────────────────────────────────────────────────────────────────────────────────

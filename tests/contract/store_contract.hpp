@@ -9,12 +9,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <barrier>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -163,6 +165,14 @@ class NativeContract : public StoreContract {};
 /// What Lucia 2.x's tables cannot keep.
 class SingleUseKeyContract : public StoreContract {};
 
+/// The first vowel with an accent, which a collation folds away; the id itself if it has none.
+inline std::string accented(std::string id) {
+  constexpr std::string_view kVowels = "aeiou";
+  constexpr std::array kAccented{"à", "é", "ì", "ó", "ú"};
+  const std::size_t at = id.find_first_of(kVowels);
+  return at == std::string::npos ? id : id.replace(at, 1, kAccented.at(kVowels.find(id[at])));
+}
+
 /// Spellings that a collation, a trimming column or a C string would take for `id`.
 inline std::vector<std::string> lookalikes(const std::string& id) {
   std::string upper = id;
@@ -179,7 +189,7 @@ inline std::vector<std::string> lookalikes(const std::string& id) {
           "_",
           "",
           "0",
-          "à" + id.substr(1),
+          accented(id),
           id + "\xff"};
 }
 
@@ -227,8 +237,8 @@ TEST_P(StoreContract, ASessionOfADisabledUserIsReturnedAsSuch) {
 TEST_P(NativeContract, IdsAreComparedByteForByte) {
   create_login("abc123", "def456");
   create(key("ghi789", "abc123"));
-  value_of(store().rotate(rotation(row("def456"), "jkl012"), {}));
-  for (const std::string& id : lookalikes("jkl012")) EXPECT_FALSE(is_live(id)) << id;
+  value_of(store().rotate(rotation(row("def456"), "jko012"), {}));
+  for (const std::string& id : lookalikes("jko012")) EXPECT_FALSE(is_live(id)) << id;
   for (const std::string& id : lookalikes("def456")) EXPECT_FALSE(is_rotated(id)) << id;
   for (const std::string& id : lookalikes("abc123")) EXPECT_FALSE(value_of(store().find_user(id))) << id;
   for (const std::string& id : lookalikes("username:ghi789")) EXPECT_FALSE(value_of(store().find_key(id))) << id;

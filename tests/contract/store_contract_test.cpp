@@ -3,13 +3,23 @@
 
 #include "contract/lucia_contract.hpp"
 #include "contract/raw_sqlite.hpp"
+#include "contract/sql_faults.hpp"
 #include "contract/temporary_folder.hpp"
 #include "store/memory/memory_store.hpp"
 #include "store/open.hpp"
+#include "store/sqlite/engine.hpp"
+#include "store/sqlite/migrations.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace gatehouse::contract {
 namespace {
+
+using EnginePointer = std::unique_ptr<store::sql::Engine>;
+
+EnginePointer make_sqlite_engine(const store::SqliteOptions& options, store::sql::Schema schema) {
+  return std::make_unique<store::sqlite::Engine>(options.path, options.busy_timeout, options.max_readers,
+                                                 std::move(schema));
+}
 
 class MemoryHarness final : public StoreHarness {
  public:
@@ -34,6 +44,12 @@ class SqliteHarness final : public StoreHarness {
   }
   auth::Store& store() override { return store_; }
   auth::Store& other_process() override { return other_; }
+  [[nodiscard]] EnginePointer make_engine() const {
+    return make_sqlite_engine(options_, store::sqlite::native_schema(options_.tables));
+  }
+  [[nodiscard]] std::unique_ptr<auth::Store> store_over(EnginePointer engine) const {
+    return std::make_unique<store::sql::NativeStore>(std::move(engine), options_.tables);
+  }
 
  private:
   void add_columns(const std::string& table, const std::vector<std::string>& columns) {
@@ -51,22 +67,30 @@ class SqliteHarness final : public StoreHarness {
 class SqliteLuciaHarness final : public LuciaHarness {
  public:
   explicit SqliteLuciaHarness(LuciaVersion version) : LuciaHarness(version) {
-    store::SqliteOptions options{.path = folder_ / "lucia.db", .tables = names()};
-    options.schema = schema_of(version);
-    options.busy_timeout = std::chrono::minutes(1);
+    options_.schema = schema_of(version);
+    options_.busy_timeout = std::chrono::minutes(1);
     run("PRAGMA journal_mode=WAL");
     const LuciaTypes types{
         .user_id = "VARCHAR(31)", .session_id = "VARCHAR(127)", .key_id = "VARCHAR(255)", .text = "TEXT"};
     for (const std::string& statement : lucia_tables_ddl(version, types)) run(statement);
-    store_ = store::open_store(options);
-    other_ = store::open_store(options);
+    store_ = store::open_store(options_);
+    other_ = store::open_store(options_);
   }
   auth::Store& store() override { return *store_; }
   auth::Store& other_process() override { return *other_; }
-  void run(const std::string& sql) override { RawSqlite(folder_ / "lucia.db").run(sql); }
+  void run(const std::string& sql) override { RawSqlite(options_.path).run(sql); }
+  [[nodiscard]] EnginePointer make_engine() const { return make_sqlite_engine(options_, lucia_schema(tables())); }
+  [[nodiscard]] std::unique_ptr<auth::Store> store_over(EnginePointer engine) const {
+    return std::make_unique<store::sql::LuciaStore>(std::move(engine), tables());
+  }
 
  private:
+  [[nodiscard]] store::sql::LuciaTables tables() const {
+    return store::sql::lucia_tables(options_.schema, options_.tables);
+  }
+
   TemporaryFolder folder_;
+  store::SqliteOptions options_{.path = folder_ / "lucia.db", .tables = names()};
   std::unique_ptr<auth::Store> store_;
   std::unique_ptr<auth::Store> other_;
 };
@@ -106,6 +130,22 @@ INSTANTIATE_TEST_SUITE_P(SqliteLucia1, SingleUseKeyContract,
 INSTANTIATE_TEST_SUITE_P(SqliteLucia2, StoreContract, testing::Values(&make_sqlite_lucia_store<LuciaVersion::v2>));
 INSTANTIATE_TEST_SUITE_P(SqliteLucia1, LuciaContract, testing::Values(&make_sqlite_lucia<LuciaVersion::v1>));
 INSTANTIATE_TEST_SUITE_P(SqliteLucia2, LuciaContract, testing::Values(&make_sqlite_lucia<LuciaVersion::v2>));
+
+FaultyStore make_faulty_sqlite() {
+  return faulty(std::make_unique<SqliteHarness>(store::TableNames{}));
+}
+template <LuciaVersion version>
+FaultyStore make_faulty_sqlite_lucia() {
+  return faulty(std::make_unique<SqliteLuciaHarness>(version));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, SqlFaults, every_write_of(&make_faulty_sqlite, TableSchema::native), name_of_write);
+INSTANTIATE_TEST_SUITE_P(SqliteLucia1, SqlFaults,
+                         every_write_of(&make_faulty_sqlite_lucia<LuciaVersion::v1>, TableSchema::lucia_v1),
+                         name_of_write);
+INSTANTIATE_TEST_SUITE_P(SqliteLucia2, SqlFaults,
+                         every_write_of(&make_faulty_sqlite_lucia<LuciaVersion::v2>, TableSchema::lucia_v2),
+                         name_of_write);
 
 }  // namespace
 }  // namespace gatehouse::contract

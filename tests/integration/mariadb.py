@@ -280,8 +280,10 @@ class MariaDb:
             yield said
         finally:
             self.sql("SET GLOBAL general_log = OFF", database=None)
-            rows = self.sql("SELECT * FROM mysql.general_log WHERE user_host LIKE %s", f"%[{user}] @%", database=None)
-            said += [(row["command_type"], row["argument"]) for row in rows]
+            # In hexadecimal digits: a statement may hold a nonce, whose bytes are no text.
+            what = "SELECT command_type, HEX(argument) AS argument FROM mysql.general_log WHERE user_host LIKE %s"
+            rows = self.sql(what, f"%[{user}] @%", database=None)
+            said += [(row["command_type"], bytes.fromhex(row["argument"]).decode(errors="replace")) for row in rows]
 
 
 def as_text(value):

@@ -19,7 +19,9 @@
 #include <vector>
 
 #include "store/mysql/host.hpp"
+#include "store/mysql/migrations.hpp"
 #include "store/mysql/parameters.hpp"
+#include "store/mysql/spell_out.hpp"
 
 namespace gatehouse::store::mysql {
 
@@ -39,6 +41,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t kMaxStatements = 64;
 // The driver's clock and ours need not agree on when a whole second is over.
 constexpr milliseconds kTolerance{50};
+constexpr int kUnknownColumn = 1054;
 
 int whole_seconds(milliseconds time) {
   return static_cast<int>(std::clamp<seconds::rep>(std::chrono::ceil<seconds>(time).count(), 1, 3'600));
@@ -127,7 +130,8 @@ void bind(::sql::PreparedStatement& statement, unsigned index, const Value& valu
 }
 
 SqlError error_from(const ::sql::SQLException& thrown) {
-  return {meaning_of(thrown.getErrorCode()).problem, words_for(thrown.getErrorCode(), thrown.what())};
+  return {meaning_of(thrown.getErrorCode()).problem, words_for(thrown.getErrorCode(), thrown.what()),
+          thrown.getErrorCode()};
 }
 
 }  // namespace
@@ -155,9 +159,11 @@ class Connection::Driver {
   explicit Driver(std::unique_ptr<::sql::Connection> connection)
       : connection_(std::move(connection)), plain_(connection_->createStatement()) {}
 
-  Statement& prepared(std::string_view sql) {
+  [[nodiscard]] bool has_prepared(std::string_view sql) const { return statements_.contains(sql); }
+  /// `spelled`: the statement as the server gets it, if it has not been prepared yet.
+  Statement& prepared(std::string_view sql, std::string_view spelled) {
     if (const auto known = statements_.find(sql); known != statements_.end()) return known->second;
-    Translated translated = translate(sql);
+    Translated translated = translate(spelled);
     Statement statement{std::unique_ptr<::sql::PreparedStatement>(connection_->prepareStatement(translated.sql)),
                         std::move(translated.order)};
     if (statements_.size() >= kMaxStatements) statements_.clear();
@@ -289,27 +295,42 @@ Connection::Attempt<void> Connection::attempt(const std::function<void()>& work)
     return {};
   } catch (const ::sql::SQLException& thrown) {
     Meaning meaning = meaning_of(thrown.getErrorCode());
+    // Of two columns, not of a column and what somebody typed: then the tables are at fault, and nobody is absent.
+    const bool is_ours = std::string_view(thrown.what()).contains("COERCIBLE");
+    if (meaning.aftermath == Aftermath::no_match && !is_ours) meaning = {Problem::missing_table, Aftermath::refused};
     const bool took_all = steady_clock::now() - begin >= answer_limit_ - kTolerance;
     if (meaning.aftermath == Aftermath::lost && took_all) meaning.aftermath = Aftermath::silent;
     if (meaning.problem == Problem::missing_table) schema_is_verified_ = false;
     trouble_ = std::max(trouble_, meaning.aftermath);
-    return std::unexpected(Failure{meaning.aftermath, error_from(thrown)});
+    SqlError error = error_from(thrown);
+    error.problem = meaning.problem;
+    return std::unexpected(Failure{meaning.aftermath, std::move(error)});
   }
+}
+
+SqlResult<std::string> Connection::spelled_out(std::string_view sql) {
+  if (driver_->has_prepared(sql) || !asks_for_all_columns(sql)) return std::string(sql);
+  return spell_out(sql, [this](const std::string& table) { return columns_of(*this, table); });
 }
 
 SqlResult<void> Connection::execute(std::string_view sql, Values values, const std::function<void(Statement&)>& use) {
   if (steady_clock::now() >= deadline_) return std::unexpected(SqlError{Problem::unavailable, "out of time"});
+  auto spelled = spelled_out(sql);
+  if (!spelled) return std::unexpected(std::move(spelled.error()));
   const auto work = [&] {
-    Statement& statement = driver_->prepared(sql);
+    Statement& statement = driver_->prepared(sql, *spelled);
     statement.bind_all(values);
     use(statement);
   };
   const Aftermath before = trouble_;
   auto done = attempt(work);
-  if (!done && done.error().aftermath == Aftermath::stale) {
+  const bool lacks_column = !done && done.error().error.code == kUnknownColumn && asks_for_all_columns(sql);
+  if (!done && (lacks_column || done.error().aftermath == Aftermath::stale)) {
     trouble_ = before;
     driver_->forget_statements();
     schema_is_verified_ = false;
+    spelled = spelled_out(sql);
+    if (!spelled) return std::unexpected(std::move(spelled.error()));
     done = attempt(work);
   }
   if (!done) {

@@ -79,6 +79,8 @@ class Connection final : public sql::Database {
   Connection(std::unique_ptr<Driver> driver, std::chrono::milliseconds answer_limit);
   [[nodiscard]] sql::SqlResult<void> settle(std::chrono::milliseconds timeout);
   [[nodiscard]] sql::SqlResult<void> join_cluster();
+  /// A SELECT of all columns with their names, unless it has been prepared already.
+  [[nodiscard]] sql::SqlResult<std::string> spelled_out(std::string_view sql);
   /// Lets `use` run a statement that is prepared and has its values; prepares it once more if the server has forgotten
   /// it, or if the tables have changed.
   [[nodiscard]] sql::SqlResult<void> execute(std::string_view sql, sql::Values values,

@@ -66,9 +66,9 @@ Meaning meaning_of(int number) {
     case 1836:  // read-only mode
       return {Problem::read_only, Aftermath::read_only};
     case 1036:  // this table is read-only
-    case 1142:  // this user may not write (or read) this table
-    case 1143:  // nor this column
       return {Problem::read_only, Aftermath::refused};
+    case 1142:  // this user may not write (or read) this table
+    case 1143:  // nor this column; and what is granted meanwhile, only a new connection has
     case 3:     // error writing file
     case 28:    // no space left on device
     case 1020:  // record has changed
@@ -108,6 +108,17 @@ Meaning meaning_of(int number) {
       return {Problem::internal, Aftermath::suspect};
 
     default: return {Problem::unavailable, Aftermath::suspect};
+  }
+}
+
+bool is_full(int number) {
+  switch (number) {
+    case 1040:  // too many connections
+    case 1129:  // too many failed connections from this machine
+    case 1203:  // too many connections of this user
+    case 1226:  // this user has used up what it may
+      return true;
+    default: return false;
   }
 }
 

@@ -28,6 +28,9 @@ struct Meaning {
 
 [[nodiscard]] Meaning meaning_of(int number);
 
+/// Whether a server that refuses a connection with this error is up, and only has no room for it.
+[[nodiscard]] bool is_full(int number);
+
 /// The error in words for the log: the server's, less what a visitor may have typed ("Duplicate entry 'bob' for key
 /// …").
 [[nodiscard]] std::string words_for(int number, std::string_view message);

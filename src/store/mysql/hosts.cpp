@@ -51,9 +51,9 @@ Slot::~Slot() {
   if (owner_ == nullptr) return;
   {
     const std::scoped_lock lock(owner_->mutex_);
-    --owner_->slots_taken_;
+    owner_->put_back(*this);
   }
-  owner_->is_back_.notify_one();
+  owner_->is_back_.notify_all();
 }
 
 Lease::~Lease() {
@@ -69,10 +69,11 @@ Hosts::~Hosts() = default;
 // ── which host ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SqlResult<Lease> Hosts::acquire(Purpose purpose, Deadline deadline) {
-  auto slot = take_slot(std::min(deadline, steady_clock::now() + options_.acquire_timeout));
+  auto slot = take_slot(purpose, std::min(deadline, steady_clock::now() + options_.acquire_timeout));
   if (!slot) {
-    const std::string count = std::to_string(options_.max_connections);
-    return std::unexpected(SqlError{Problem::unavailable, "all connections are in use: " + count});
+    const std::string use = purpose == Purpose::read ? "in use: " : "in use that writes may have: ";
+    const std::string count = std::to_string(limit_for(purpose));
+    return std::unexpected(SqlError{Problem::unavailable, "all connections are " + use + count});
   }
   std::optional<SqlError> first_error;
   std::optional<std::pair<std::size_t, Pooled>> read_only;  // the next best
@@ -80,6 +81,8 @@ SqlResult<Lease> Hosts::acquire(Purpose purpose, Deadline deadline) {
     if (steady_clock::now() >= deadline) break;
     auto pooled = connection_to(host, deadline);
     if (!pooled) {
+      // Not down: a replica that lags behind would not know who has just logged in, and still know who has logged out.
+      if (is_full(pooled.error().code)) return std::unexpected(std::move(pooled.error()));
       if (!first_error) first_error = std::move(pooled.error());
       continue;
     }
@@ -99,12 +102,26 @@ SqlResult<Lease> Hosts::acquire(Purpose purpose, Deadline deadline) {
   return std::unexpected(SqlError{Problem::read_only, "the server is read-only"});
 }
 
-std::optional<Slot> Hosts::take_slot(Deadline until) {
+std::size_t Hosts::limit_for(Purpose purpose) const {
+  const std::size_t all = options_.max_connections;
+  return purpose == Purpose::read || all == 1 ? all : all / 2;
+}
+
+std::optional<Slot> Hosts::take_slot(Purpose purpose, Deadline until) {
   std::unique_lock lock(mutex_);
-  const auto is_free = [&] { return slots_taken_ < options_.max_connections; };
+  const auto is_free = [&] {
+    return slots_taken_ < options_.max_connections &&
+           (purpose == Purpose::read || slots_for_writes_ < limit_for(purpose));
+  };
   if (!is_back_.wait_until(lock, until, is_free)) return std::nullopt;
   ++slots_taken_;
-  return std::optional<Slot>(std::in_place, *this);
+  if (purpose == Purpose::write) ++slots_for_writes_;
+  return std::optional<Slot>(std::in_place, *this, purpose);
+}
+
+void Hosts::put_back(const Slot& slot) {
+  --slots_taken_;
+  if (slot.purpose() == Purpose::write) --slots_for_writes_;
 }
 
 std::vector<std::size_t> Hosts::candidates() {
@@ -223,10 +240,10 @@ void Hosts::give_back(Slot slot, std::size_t host, Pooled pooled, bool is_in_ord
       pooled.rests_since = steady_clock::now();
       hosts_[host].idle.push_back(std::move(pooled));
     }
-    --slots_taken_;
+    put_back(slot);
   }
   slot.forget();
-  is_back_.notify_one();
+  is_back_.notify_all();
 }
 
 // ── what is known of a host ─────────────────────────────────────────────────────────────────────────────────────────

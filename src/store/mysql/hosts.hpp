@@ -31,19 +31,21 @@ class Hosts;
 /// One of the connections that may be there at the same time.
 class Slot {
  public:
-  explicit Slot(Hosts& owner) : owner_(&owner) {}
+  Slot(Hosts& owner, Purpose purpose) : owner_(&owner), purpose_(purpose) {}
   ~Slot();  ///< gives it back
-  Slot(Slot&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
+  Slot(Slot&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), purpose_(other.purpose_) {}
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
   Slot& operator=(Slot&&) = delete;
 
   [[nodiscard]] Hosts* owner() const { return owner_; }
+  [[nodiscard]] Purpose purpose() const { return purpose_; }
   /// Somebody else has given it back.
   void forget() { owner_ = nullptr; }
 
  private:
   Hosts* owner_;
+  Purpose purpose_;
 };
 
 /// A connection, how long it is to be used and since when it has rested.
@@ -87,7 +89,8 @@ class Hosts {
   Hosts& operator=(const Hosts&) = delete;
 
   /// Lends a connection; waits for one at most MySqlOptions::acquire_timeout, and tries hosts until `deadline`.
-  /// Fails with what the first host failed with; read_only if some answer, but none can be written.
+  /// Fails with what the first host failed with; read_only if some answer, but none can be written; unavailable as soon
+  /// as a host is full, for that one is not down.
   [[nodiscard]] sql::SqlResult<Lease> acquire(Purpose purpose, Deadline deadline);
 
   [[nodiscard]] const MySqlOptions& options() const { return options_; }
@@ -105,7 +108,11 @@ class Hosts {
     std::vector<Pooled> idle;       ///< the last one was used last
   };
 
-  [[nodiscard]] std::optional<Slot> take_slot(Deadline until);
+  /// How many may be lent at the same time: writers that wait for a lock must leave some to the readers.
+  [[nodiscard]] std::size_t limit_for(Purpose purpose) const;
+  [[nodiscard]] std::optional<Slot> take_slot(Purpose purpose, Deadline until);
+  /// Requires mutex_.
+  void put_back(const Slot& slot);
   /// The order in which to try.
   [[nodiscard]] std::vector<std::size_t> candidates();
   /// One that was used before, or a new one. Fails at once if the host is to be left alone.
@@ -133,6 +140,7 @@ class Hosts {
   std::size_t current_ = 0;     ///< the host in use
   Deadline fail_back_at_ = {};  ///< when those before it may be tried again
   std::size_t slots_taken_ = 0;
+  std::size_t slots_for_writes_ = 0;  ///< of these
 };
 
 }  // namespace gatehouse::store::mysql

@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "store/lower_case.hpp"
 #include "store/sql/assignments.hpp"
 #include "store/sql/rows.hpp"
 #include "store/storable.hpp"
@@ -29,6 +30,10 @@ std::int64_t to_number(std::size_t count) {
   return static_cast<std::int64_t>(std::min<std::size_t>(count, std::numeric_limits<std::int64_t>::max()));
 }
 
+bool has_column(const std::vector<std::string>& columns, std::string_view name) {
+  return std::ranges::any_of(columns, [name](const std::string& column) { return lower_case(column) == name; });
+}
+
 /// What a user's key leads to.
 struct UserByKey {
   std::string key_id;
@@ -44,7 +49,7 @@ Result<void> add_known(const auth::UserChange& change, const std::string& roles,
                        const std::vector<std::string>& columns, Assignments& assignments) {
   const auto add = [&](std::string_view column, bool is_set, Value value) -> Result<void> {
     if (!is_set) return {};
-    if (std::ranges::find(columns, column) == columns.end()) {
+    if (!has_column(columns, column)) {
       return fail(ErrorCode::invalid_attribute, "the table of users has no column " + std::string(column));
     }
     assignments.add(column, value);
@@ -244,7 +249,7 @@ Result<void> LuciaStore::create_user(const auth::NewUser& user) {
         if (!columns) return std::unexpected(std::move(columns.error()));
         Assignments assignments;
         assignments.add("id", row.id);
-        if (std::ranges::find(*columns, "username") != columns->end()) assignments.add("username", row.username);
+        if (has_column(*columns, "username")) assignments.add("username", row.username);
         if (auto added = add_known(change, roles, *columns, assignments); !added) return added;
         assignments.add(row.attributes);
         const std::string statement =
@@ -272,7 +277,7 @@ Result<std::optional<auth::User>> LuciaStore::find_user_by_username(const std::s
 
     auto columns = engine().columns(database, tables_.names.user);
     if (!columns) return std::unexpected(std::move(columns.error()));
-    if (std::ranges::find(*columns, "username") == columns->end()) return std::nullopt;
+    if (!has_column(*columns, "username")) return std::nullopt;
     auto by_name = select_exactly(database, sql_.users_by_name, username, read_lucia_user, &auth::User::username);
     if (!by_name) return std::unexpected(std::move(by_name.error()));
     if (by_name->size() != 1) return std::nullopt;  // of several nobody can say who is meant

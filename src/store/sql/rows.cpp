@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "store/lower_case.hpp"
+
 namespace gatehouse::store::sql {
 namespace {
 
@@ -38,8 +40,7 @@ void read_column(const Row& row, int i, auth::SessionRow& session) {
   }
 }
 
-void read_column(const Row& row, int i, auth::User& user) {
-  const std::string_view column = row.name(i);
+void read_column(const Row& row, int i, std::string_view column, auth::User& user) {
   if (column == "id") {
     user.id = row.text(i);
   } else if (column == "username") {
@@ -88,7 +89,7 @@ auth::SessionRow read_session(const Row& row) {
 
 auth::SessionAndUser read_session_and_user(const Row& row) {
   auth::SessionAndUser both{read_session(row), {}};
-  for (int i = after_divider(row); i < row.column_count(); ++i) read_column(row, i, both.user);
+  for (int i = after_divider(row); i < row.column_count(); ++i) read_column(row, i, row.name(i), both.user);
   return both;
 }
 
@@ -108,7 +109,7 @@ auth::RotatedRow read_rotated(const Row& row) {
 
 auth::User read_user(const Row& row) {
   auth::User user;
-  for (int i = 0; i < row.column_count(); ++i) read_column(row, i, user);
+  for (int i = 0; i < row.column_count(); ++i) read_column(row, i, row.name(i), user);
   return user;
 }
 
@@ -126,14 +127,13 @@ namespace {
 
 /// A column "disabled" is another program's: what it holds is not ours to define, so only a clear "no" lets in.
 bool says_disabled(const std::string& text) {
-  std::string lower = text;
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string lower = lower_case(text);
   constexpr std::array<std::string_view, 7> kNo{"", "0", "f", "false", "n", "no", "off"};
   return std::ranges::find(kNo, lower) == kNo.end();
 }
 
 void read_lucia_column(const Row& row, int i, auth::SessionRow& session) {
-  const std::string_view column = row.name(i);
+  const std::string column = lower_case(row.name(i));
   if (column == "id") {
     session.id = auth::SessionId(row.text(i));
     session.family = session.id.text();
@@ -144,18 +144,20 @@ void read_lucia_column(const Row& row, int i, auth::SessionRow& session) {
   } else if (column == "idle_expires") {
     session.idle_expires = time_at(row, i);
   } else {
-    session.attributes.emplace(column, row.text(i));
+    session.attributes.emplace(row.name(i), row.text(i));
   }
 }
 
 void read_lucia_column(const Row& row, int i, auth::User& user) {
-  const std::string_view column = row.name(i);
+  // MySQL's columns have no case, whatever the application wrote.
+  constexpr std::array<std::string_view, 5> kKnown{"id", "username", "name", "email", "roles"};
+  const std::string column = lower_case(row.name(i));
   if (column == "disabled") {
     user.disabled = says_disabled(row.text(i));
-  } else if (column == "created_at") {
-    user.attributes.emplace(column, row.text(i));
+  } else if (std::ranges::find(kKnown, column) != kKnown.end()) {
+    read_column(row, i, column, user);
   } else {
-    read_column(row, i, user);
+    user.attributes.emplace(row.name(i), row.text(i));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "store/lower_case.hpp"
+
 namespace gatehouse::store::sql {
 
 std::vector<TableShape> native_shapes(const TableNames& tables) {
@@ -28,7 +30,7 @@ SqlResult<auth::SchemaStatus> schema_status(Database& database, const Schema& sc
       continue;
     }
     for (const std::string& column : table.columns) {
-      if (std::ranges::find(*there, column) == there->end()) {
+      if (std::ranges::none_of(*there, [&](const std::string& name) { return lower_case(name) == column; })) {
         status.problems.push_back("table " + table.name + " has no column " + column);
       }
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 
+#include "store/lower_case.hpp"
 #include "store/sql/rows.hpp"
 
 namespace gatehouse::store::sql {
@@ -11,18 +12,6 @@ namespace gatehouse::store::sql {
 using auth::ErrorCode;
 using auth::fail;
 using auth::Result;
-
-namespace {
-
-std::string lower_case(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-}  // namespace
 
 std::unexpected<auth::Error> SqlStore::unusable() const {
   return fail(ErrorCode::internal, "names of tables: " + *problem_);

@@ -53,9 +53,18 @@ TEST(MySqlErrors, TellWhatBecomesOfTheConnection) {
     EXPECT_EQ(meaning_of(number).aftermath, Aftermath::stale) << number;
   }
   for (const int number : {1267, 1270, 1271}) EXPECT_EQ(meaning_of(number).aftermath, Aftermath::no_match) << number;
+  for (const int number : {1142, 1143}) EXPECT_EQ(meaning_of(number).aftermath, Aftermath::suspect) << number;
   for (const int number : {2006, 2013, 4031, 1927, 1053, 1047}) {
     EXPECT_EQ(meaning_of(number).aftermath, Aftermath::lost) << number;
   }
+}
+
+TEST(MySqlErrors, TellAServerThatIsFullFromOneThatIsDown) {
+  for (const int number : {1040, 1129, 1203, 1226}) {
+    EXPECT_TRUE(is_full(number)) << number;
+    EXPECT_EQ(meaning_of(number).problem, Problem::unavailable) << number;
+  }
+  for (const int number : {0, 1044, 1045, 1047, 1053, 2002, 2003, 2013}) EXPECT_FALSE(is_full(number)) << number;
 }
 
 TEST(MySqlErrors, AnUnknownOneIsAnOutageOnAConnectionThatIsNotUsedAgain) {
