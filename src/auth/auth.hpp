@@ -171,10 +171,10 @@ class Auth {
   /// The user that a presented token belongs to, dead or rotated too; for "log out everywhere".
   [[nodiscard]] Result<std::optional<std::string>> owner_of(const SessionToken& token) const;
 
-  // ── users and keys (auth_users.cpp)
-  // ───────────────────────────────────────────────────────────────────────────────── Every verb that takes a provider
-  // id fails with invalid_argument if that is empty or holds a colon; every one that takes a new password, if that is
-  // "", and with invalid_password if it is longer than kMaxPasswordBytes.
+  // ── users and keys (auth_users.cpp) ─────────────────────────────────────────────────────────────────────────────
+
+  // Every verb that takes a provider id fails with invalid_argument if that is empty or holds a colon; every one that
+  // takes a new password, if that is "", and with invalid_password if it is longer than kMaxPasswordBytes.
 
   /// Creates a user, with their first key or without, both or neither. An empty `user.id` is drawn (15 characters),
   /// created_at is now. Returns the user as written.
@@ -204,8 +204,14 @@ class Auth {
   /// once, one uses it. A wrong password leaves it. Fails, the first that applies: invalid_key_id (unknown, or its user
   /// disabled), invalid_password, expired_key (and deletes it), invalid_key_id (somebody else used it first). The
   /// visitor sees one answer for all. Source: Lucia 1.3 to 1.8 useKey for the order, 2.6 for keys without a password.
+  /// The key returned is as it is stored by then, its hash renewed or not: for confirm_key.
   [[nodiscard]] Result<KeyUser> use_key(std::string_view provider_id, std::string_view provider_user_id,
                                         std::optional<std::string_view> password);
+  /// Call it after the session of a login is written, with the key of use_key; on false, or a failure, nobody is given
+  /// the session. True if the key still has that password and its user is not disabled: a change of either ends the
+  /// sessions that are there, and one that is written in the same moment would outlive it. Waits for a change of the
+  /// password under way; for a key without one it only looks. A single-use key is gone, and so beyond change.
+  [[nodiscard]] Result<bool> confirm_key(const Key& key);
   /// Sets a new password, or none, and ends every session of the user (ours; Lucia 0.5 and later leaves them alive).
   /// Returns how many ended. Fails: invalid_key_id.
   [[nodiscard]] Result<std::size_t> update_key_password(std::string_view provider_id, std::string_view provider_user_id,
@@ -246,7 +252,9 @@ class Auth {
   [[nodiscard]] Result<std::string> dummy_hash();
   [[nodiscard]] Result<PasswordCheck> check_password(const Key* key, std::optional<std::string_view> password);
   [[nodiscard]] Result<void> consume(const Key& key);
-  void rehash(const Key& key, std::string_view password);
+  [[nodiscard]] Result<Key> rehash(Key key, std::string_view password);
+  [[nodiscard]] Result<Key> read_again(const Key& key, std::string_view password);
+  [[nodiscard]] Result<bool> is_unchanged(const Key& key);
 
   const AuthOptions options_;
   Store& store_;

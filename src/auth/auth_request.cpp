@@ -48,8 +48,9 @@ Result<std::optional<SessionUser>> AuthRequest::validate_bearer_token() {
   const auto token = header ? auth_.read_bearer_token(*header) : std::nullopt;
   if (!token) return bearer_answer_.emplace(std::nullopt);
   auto lookup = auth_.find(*token, caller());
-  if (!lookup) return bearer_answer_.emplace(std::unexpected(std::move(lookup.error())));
-  return bearer_answer_.emplace(auth_.renew(*lookup, Renewal::extend));
+  if (!lookup) return bearer_answer_.emplace(failed(std::move(lookup.error())));
+  auto renewed = auth_.renew(*lookup, Renewal::extend);
+  return bearer_answer_.emplace(renewed ? std::move(renewed) : failed(std::move(renewed.error())));
 }
 
 Result<void> AuthRequest::settle() {
@@ -73,7 +74,7 @@ AuthRequest::Answer AuthRequest::find_locked() {
   }
   lookup_ = auth_.find(*current_, caller());
   if (!*lookup_) {
-    answer_ = std::unexpected(lookup_->error());
+    answer_ = failed(lookup_->error());
     return *answer_;
   }
   answer_ = (*lookup_)->found;
@@ -87,7 +88,14 @@ AuthRequest::Answer AuthRequest::answer_of_set_session() {
   auto user = auth_.get_user(session.row.user_id);
   if (user && !user->disabled) return SessionUser{session, std::move(*user)};
   if (user || user.error().code == ErrorCode::invalid_user_id) return std::nullopt;
-  return std::unexpected(std::move(user.error()));
+  return failed(std::move(user.error()));
+}
+
+// Once a request, for it is remembered.
+AuthRequest::Answer AuthRequest::failed(Error error) const {
+  const Caller who = caller();
+  auth_.events().report({EventKind::store_failed, "", "", who.request_id, who.address, error.detail});
+  return std::unexpected(std::move(error));
 }
 
 AuthRequest::Answer AuthRequest::renew_locked(std::optional<Renewal> how) {
@@ -95,7 +103,10 @@ AuthRequest::Answer AuthRequest::renew_locked(std::optional<Renewal> how) {
   if (is_final_ || !lookup_ || !*lookup_) return *answer_;
   is_final_ = true;
   answer_ = auth_.renew(**lookup_, how);
-  if (!*answer_) return *answer_;
+  if (!*answer_) {
+    answer_ = failed(answer_->error());
+    return *answer_;
+  }
   if (!**answer_) {
     if ((*lookup_)->found) deliver(nullptr);
     return *answer_;

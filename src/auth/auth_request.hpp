@@ -63,6 +63,7 @@ class AuthRequest {
   Answer find_locked();
   Answer renew_locked(std::optional<Renewal> how = {});
   Answer answer_of_set_session();
+  [[nodiscard]] Answer failed(Error error) const;
   void deliver(const Session* session);
   [[nodiscard]] Caller caller() const;
 

@@ -1,5 +1,4 @@
 // Auth's verbs for users and their keys, and the check of a password.
-#include <tuple>
 #include <utility>
 
 #include "auth/auth.hpp"
@@ -139,7 +138,7 @@ Result<PasswordCheck> Auth::check_password(const Key* key, std::optional<std::st
   }
   auto dummy = dummy_hash();
   if (!dummy) return std::unexpected(std::move(dummy.error()));
-  const bool has_hash = key != nullptr && key->hashed_password && !key->hashed_password->empty();
+  const bool has_hash = key != nullptr && key->hashed_password && is_verifiable(*key->hashed_password);
   auto check = verify_password(*password, has_hash ? *key->hashed_password : *dummy);
   if (!check) return check;
   return has_hash && !password->empty() ? *check : PasswordCheck::wrong;
@@ -166,7 +165,9 @@ Result<KeyUser> Auth::use_key(std::string_view provider_id, std::string_view pro
   if ((*key)->expires) {
     if (auto consumed = consume(**key); !consumed) return std::unexpected(std::move(consumed.error()));
   } else if (password) {
-    rehash(**key, *password);
+    auto stored = rehash(std::move(**key), *password);
+    if (!stored) return std::unexpected(std::move(stored.error()));
+    *key = std::move(*stored);
   }
   return KeyUser{std::move(**key), std::move(*user)};
 }
@@ -181,13 +182,47 @@ Result<void> Auth::consume(const Key& key) {
   return {};
 }
 
-void Auth::rehash(const Key& key, std::string_view password) {
-  if (!options_.rehash_on_login || !needs_rehash(*key.hashed_password, options_.new_hashes)) return;
+// Returns the key as it is stored then.
+Result<Key> Auth::rehash(Key key, std::string_view password) {
+  if (!options_.rehash_on_login || !needs_rehash(*key.hashed_password, options_.new_hashes)) return key;
   auto hashed = hash_password(password, options_.new_hashes, random_);
-  if (!hashed) return;
+  if (!hashed) return key;
   // Hashing took a while, and a password that was changed meanwhile must not be changed back: only if it is as it was.
   // The old hash still verifies: a store that cannot write now is asked again at the next login.
-  std::ignore = store_.rehash_key(key, *hashed);
+  const auto written = store_.rehash_key(key, *hashed);
+  if (!written) return key;
+  if (!*written) return read_again(key, password);
+  key.hashed_password = std::move(*hashed);
+  return key;
+}
+
+// A key that changed under our hands: another login hashed the same password anew, or it is another password.
+Result<Key> Auth::read_again(const Key& key, std::string_view password) {
+  auto stored = store_.find_key(key.id);
+  if (!stored) return std::unexpected(std::move(stored.error()));
+  const bool is_same_key = *stored && (*stored)->user_id == key.user_id && !(*stored)->expires;
+  if (!is_same_key) return fail(ErrorCode::invalid_key_id, "somebody else replaced it");
+  auto check = check_password(&**stored, password);
+  if (!check) return std::unexpected(std::move(check.error()));
+  if (*check != PasswordCheck::correct) return fail(ErrorCode::invalid_password);
+  return std::move(**stored);
+}
+
+// A write, for a read would not wait for a change that is being committed, and would miss it.
+Result<bool> Auth::is_unchanged(const Key& key) {
+  if (key.expires) return true;
+  if (key.hashed_password) return store_.rehash_key(key, *key.hashed_password);
+  auto stored = store_.find_key(key.id);
+  if (!stored) return std::unexpected(std::move(stored.error()));
+  return *stored == key;
+}
+
+Result<bool> Auth::confirm_key(const Key& key) {
+  auto unchanged = is_unchanged(key);
+  if (!unchanged || !*unchanged) return unchanged;
+  auto user = store_.find_user(key.user_id);
+  if (!user) return std::unexpected(std::move(user.error()));
+  return *user && !(*user)->disabled;
 }
 
 }  // namespace gatehouse::auth

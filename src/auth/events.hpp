@@ -12,6 +12,7 @@ enum class EventKind {
   rotated_reuse,         ///< a rotated id came back after its grace: the family was ended
   implausible_expiry,    ///< a row's expiry is no time in milliseconds: not believed
   expiry_beyond_policy,  ///< a row outlives our periods: another program made it; believed
+  store_failed,          ///< the store could not say who it is: neither somebody nor nobody
   renewal_not_written,   ///< the store could not write a renewal: let in unrenewed
   cookie_not_sent,       ///< the answer had begun when its cookie was to be set
 };

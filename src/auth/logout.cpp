@@ -51,7 +51,11 @@ http::Response LogoutHandler::operator()(Context& context, const LogoutForm& for
   if (request.origin() != OriginVerdict::own) return answer(403);
 
   if (request.presented()) {
-    if (!end_sessions(auth_, *request.presented(), form.all)) return unavailable();
+    if (auto ended = end_sessions(auth_, *request.presented(), form.all); !ended) {
+      const RequestView& asked = context.request();
+      auth_.events().report({EventKind::store_failed, "", "", asked.id, asked.address, ended.error().detail});
+      return unavailable();
+    }
     request.set_session(nullptr);
   }
   if (form.wants_json) {

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace gatehouse::auth {
@@ -170,6 +171,27 @@ bool is_affordable(const Argon2Costs& costs) {
   return costs.memory_kib <= kMaxCosts.memory_kib && costs.passes <= kMaxCosts.passes && costs.lanes <= kMaxCosts.lanes;
 }
 
+// As libargon2 reads it: no padding, and the bits after the last byte are 0.
+bool is_base64(std::string_view text, std::size_t min_bytes) {
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (text.size() * 6 / 8 < min_bytes || text.find_first_not_of(kAlphabet) != std::string_view::npos) return false;
+  const std::size_t bits_left = text.size() * 6 % 8;
+  return bits_left < 6 && kAlphabet.find(text.back()) % (std::size_t{1} << bits_left) == 0;
+}
+
+// What libargon2 would not compute: a text that is cut off, numbers with zeros in front, too little of anything.
+bool is_complete_argon2id(std::string_view stored, const Argon2Costs& costs) {
+  const std::string head = "$argon2id$v=19$m=" + std::to_string(costs.memory_kib) +
+                           ",t=" + std::to_string(costs.passes) + ",p=" + std::to_string(costs.lanes) + "$";
+  if (costs.passes == 0 || costs.lanes == 0 || costs.memory_kib < 8 * costs.lanes || !stored.starts_with(head)) {
+    return false;
+  }
+  const std::string_view rest = stored.substr(head.size());
+  const auto dollar = rest.find('$');
+  return dollar != std::string_view::npos && is_base64(rest.substr(0, dollar), ARGON2_MIN_SALT_LENGTH) &&
+         is_base64(rest.substr(dollar + 1), ARGON2_MIN_OUTLEN);
+}
+
 // OWASP's equal settings trade memory against passes, so the product counts; but never less memory than ours.
 bool is_cheaper_than_ours(const Argon2Costs& costs) {
   const auto work = [](const Argon2Costs& c) { return std::uint64_t{c.memory_kib} * c.passes; };
@@ -182,7 +204,7 @@ Result<PasswordCheck> check_argon2id(std::string_view password, const std::strin
     case ARGON2_OK: return PasswordCheck::correct;
     case ARGON2_MEMORY_ALLOCATION_ERROR:
     case ARGON2_THREAD_FAIL: return fail(ErrorCode::internal, argon2_error_message(status));
-    default: return PasswordCheck::wrong;  // a mismatch, or a text that libargon2 cannot read
+    default: return PasswordCheck::wrong;
   }
 }
 
@@ -244,6 +266,23 @@ Result<PasswordCheck> check_bcrypt(std::string_view password, const std::string&
   return fits ? PasswordCheck::correct : PasswordCheck::wrong;
 }
 
+// ── a stored text ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct Argon2idHash {};
+struct BcryptHash {};
+/// monostate: nothing that we verify.
+using StoredHash = std::variant<std::monostate, LuciaHash, Argon2idHash, BcryptHash>;
+
+StoredHash parse_stored(std::string_view stored) {
+  // libargon2 would stop at a NUL byte and judge only what stands before it.
+  if (stored.size() > kMaxStoredBytes || stored.contains('\0')) return {};
+  if (const auto hash = parse_lucia(stored)) return *hash;
+  if (const auto costs = parse_argon2id(stored)) {
+    return is_affordable(*costs) && is_complete_argon2id(stored, *costs) ? StoredHash(Argon2idHash()) : StoredHash();
+  }
+  return is_bcrypt(stored) ? StoredHash(BcryptHash()) : StoredHash();
+}
+
 // ── the two forms of a password ───────────────────────────────────────────────────────────────────────────────────
 
 enum class FirstForm { normalized, as_typed };
@@ -276,26 +315,26 @@ Result<std::string> hash_password(std::string_view password, HashScheme scheme, 
 }
 
 Result<PasswordCheck> verify_password(std::string_view password, std::string_view stored) {
-  // libargon2 would stop at a NUL byte and judge only what stands before it.
-  const bool is_text = stored.size() <= kMaxStoredBytes && stored.find('\0') == std::string_view::npos;
-  if (password.size() > kMaxPasswordBytes || !is_text) {
-    return PasswordCheck::wrong;
-  }
-  if (const auto hash = parse_lucia(stored)) {
+  if (password.size() > kMaxPasswordBytes) return PasswordCheck::wrong;
+  const StoredHash hash = parse_stored(stored);
+  const std::string text(stored);
+  if (const auto* lucia = std::get_if<LuciaHash>(&hash)) {
     return check_both_forms(password, FirstForm::normalized,
-                            [&](std::string_view form) { return check_scrypt(form, *hash); });
+                            [&](std::string_view form) { return check_scrypt(form, *lucia); });
   }
-  if (const auto costs = parse_argon2id(stored); costs && is_affordable(*costs)) {
-    const std::string text(stored);
+  if (std::holds_alternative<Argon2idHash>(hash)) {
     return check_both_forms(password, FirstForm::normalized,
                             [&](std::string_view form) { return check_argon2id(form, text); });
   }
-  if (is_bcrypt(stored)) {
-    const std::string text(stored);
+  if (std::holds_alternative<BcryptHash>(hash)) {
     return check_both_forms(password, FirstForm::as_typed,
                             [&](std::string_view form) { return check_bcrypt(form, text); });
   }
   return PasswordCheck::wrong;
+}
+
+bool is_verifiable(std::string_view stored) {
+  return !std::holds_alternative<std::monostate>(parse_stored(stored));
 }
 
 bool needs_rehash(std::string_view stored, HashScheme wanted) {

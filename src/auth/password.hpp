@@ -35,6 +35,9 @@ enum class PasswordCheck {
 /// with a NUL byte is wrong. Fails: internal (no memory for the hash): then nobody may be let in. Thread-safe.
 [[nodiscard]] Result<PasswordCheck> verify_password(std::string_view password, std::string_view stored);
 
+/// True if a stored text is one of those forms, so that verifying it costs a hash; what is not answers at once.
+[[nodiscard]] bool is_verifiable(std::string_view stored);
+
 /// True if a stored hash should be replaced after a successful login: other scheme, or argon2id with lower costs.
 [[nodiscard]] bool needs_rehash(std::string_view stored, HashScheme wanted);
 

@@ -24,9 +24,11 @@ nlohmann::ordered_json user_json(const auth::User& user, const IdentitySettings&
 
 nlohmann::ordered_json session_json(const auth::Session& session) {
   const auto millis = [](auth::Timestamp time) { return time.time_since_epoch().count(); };
+  // Lucia's tables do not say when somebody signed in.
+  const bool is_known = session.row.created_at != auth::Timestamp{};
   return {{"handle", auth::session_handle(session.row.id)},
           {"state", auth::name(session.state)},
-          {"created_at", millis(session.row.created_at)},
+          {"created_at", is_known ? nlohmann::ordered_json(millis(session.row.created_at)) : nullptr},
           {"active_expires", millis(session.row.active_expires)},
           {"idle_expires", millis(session.row.idle_expires)}};
 }

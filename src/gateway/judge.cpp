@@ -87,6 +87,8 @@ net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, std::optional<
     co_return verdict;
   }
   auto renewed = co_await run_on(world.write_pool, writes, [&scope, renewal] { return scope.auth.renew(renewal); });
+  // No thread for a write is as a store that takes none: who was found is let in, unrenewed.
+  if (!renewed && verdict.user) co_return verdict;
   if (!renewed) co_return failed(renewed.error());
   if (!*renewed) co_return failed(renewed->error());
   verdict.user = std::move(**renewed);

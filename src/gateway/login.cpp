@@ -145,6 +145,15 @@ struct SignedIn {
   auth::Session session;
 };
 
+// A password changed, or a user disabled, between the look and the session ended the sessions that were there then.
+auth::Result<void> confirm(auth::Auth& auth, const auth::Key& key, const auth::SessionToken& token) {
+  const auto confirmed = auth.confirm_key(key);
+  if (!confirmed) return std::unexpected(confirmed.error());
+  if (*confirmed) return {};
+  if (auto ended = auth.invalidate_session(token); !ended) return std::unexpected(std::move(ended.error()));
+  return auth::fail(auth::ErrorCode::invalid_password, "it was changed meanwhile");
+}
+
 // Everything of a login that blocks, in one go: the password, then the new session in the place of what was presented.
 auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
   auth::Auth& auth = *scope.settings->auth;
@@ -156,6 +165,9 @@ auth::Result<SignedIn> sign_in(Scope& scope, const Credentials& credentials) {
   const auto& presented = scope.auth.presented();
   auto session = presented ? auth.replace_session(*presented, user_id, made) : auth.create_session(user_id, made);
   if (!session) return std::unexpected(session.error());
+  if (auto confirmed = confirm(auth, used->key, session->token); !confirmed) {
+    return std::unexpected(std::move(confirmed.error()));
+  }
   scope.auth.set_session(&*session);
   return SignedIn{std::move(used->user), std::move(*session)};
 }

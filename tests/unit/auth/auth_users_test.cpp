@@ -9,6 +9,7 @@
 
 #include "auth/auth.hpp"
 #include "fakes.hpp"
+#include "without_memory.hpp"
 
 namespace gatehouse::auth {
 namespace {
@@ -349,8 +350,131 @@ TEST(AuthUseKey, ARehashDoesNotUndoAPasswordChangedMeanwhile) {
   world.store.before["find_user"] = [&] {
     std::ignore = world.store.inner.update_key_password("username:alice", fresh);
   };
-  ASSERT_TRUE(world.auth.use_key("username", "alice", "old password"));
+  EXPECT_EQ(error_of(world.auth.use_key("username", "alice", "old password")), ErrorCode::invalid_password);
   EXPECT_EQ(world.auth.get_key("username", "alice")->hashed_password, fresh);
+  EXPECT_EQ(world.store.calls["rehash_key"], 1);
+}
+
+TEST(AuthUseKey, OfTwoLoginsThatHashAnewBothSucceedAndAreConfirmed) {
+  World world;
+  const std::string old = *hash_password(kPassword, HashScheme::lucia_scrypt, world.random);
+  ASSERT_TRUE(world.store.inner.update_key_password("username:alice", old));
+  std::optional<Result<KeyUser>> other;
+  world.store.before["rehash_key"] = [&] { other = world.auth.use_key("username", "alice", kPassword); };
+  const auto used = world.auth.use_key("username", "alice", kPassword);
+  ASSERT_TRUE(used);
+  ASSERT_TRUE(other && *other);
+  EXPECT_EQ(used->key, *world.auth.get_key("username", "alice"));
+  EXPECT_EQ((*other)->key, used->key);
+  EXPECT_EQ(world.auth.confirm_key(used->key), true);
+}
+
+TEST(AuthUseKey, AKeyThatIsReplacedBeforeItIsHashedAnewIsNotThatKey) {
+  for (const bool is_anothers : {false, true}) {
+    World world;
+    const std::string old = *hash_password(kPassword, HashScheme::lucia_scrypt, world.random);
+    ASSERT_TRUE(world.store.inner.update_key_password("username:alice", old));
+    const std::string other = world.auth.create_user(named("bob"), std::nullopt)->id;
+    world.store.before["rehash_key"] = [&] {
+      ASSERT_TRUE(world.store.inner.delete_key("username:alice"));
+      const Key anothers{"username:alice", other, old};
+      ASSERT_TRUE(!is_anothers || world.store.inner.create_key(anothers));
+    };
+    EXPECT_EQ(error_of(world.auth.use_key("username", "alice", kPassword)), ErrorCode::invalid_key_id);
+  }
+}
+
+TEST(AuthUseKeyDeathTest, AHashThatNothingCanVerifyCostsOneAllTheSame) {
+  if (!testing::can_limit_memory()) GTEST_SKIP();
+  World world;
+  ASSERT_FALSE(world.auth.use_key("username", "nobody", kPassword))
+      << "makes the hash that strangers are compared with";
+  for (const char* stored : {"", "garbage", "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$"}) {
+    ASSERT_TRUE(world.store.inner.update_key_password("username:alice", stored));
+    EXPECT_EXIT(
+        testing::exit_by_check_without_memory([&] { return world.auth.use_key("username", "alice", kPassword); }),
+        ::testing::ExitedWithCode(0), "")
+        << stored;
+  }
+}
+
+// ── a login that is confirmed ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(AuthConfirmKey, IsTrueWhileNothingHasChangedAndChangesNothing) {
+  World world;
+  ASSERT_TRUE(world.auth.update_key_password("username", "alice", kPassword));
+  const auto used = world.auth.use_key("username", "alice", kPassword);
+  const Session session = world.sign_in();
+  EXPECT_EQ(world.auth.confirm_key(used->key), true);
+  EXPECT_EQ(world.auth.confirm_key(used->key), true);
+  EXPECT_EQ(world.store.calls["rehash_key"], 2) << "a write, which waits for another's";
+  EXPECT_EQ(*world.auth.get_key("username", "alice"), used->key);
+  EXPECT_TRUE(world.auth.get_session(session.token));
+}
+
+TEST(AuthConfirmKey, AHashMadeAnewByItsOwnLoginIsConfirmed) {
+  World world;
+  const std::string old = *hash_password(kPassword, HashScheme::lucia_scrypt, world.random);
+  for (const bool is_writable : {true, false}) {
+    ASSERT_TRUE(world.store.inner.update_key_password("username:alice", old));
+    if (!is_writable) world.store.failures["rehash_key"] = ErrorCode::store_unavailable;
+    const auto used = world.auth.use_key("username", "alice", kPassword);
+    ASSERT_TRUE(used);
+    world.store.failures.clear();
+    EXPECT_EQ(used->key, *world.auth.get_key("username", "alice"));
+    EXPECT_EQ(world.auth.confirm_key(used->key), true);
+  }
+}
+
+// The change ends the sessions that are there; this one is written a moment later.
+TEST(AuthConfirmKey, APasswordChangedBetweenTheLookAndTheSessionIsSeen) {
+  for (const std::optional<std::string>& changed : {std::optional<std::string>("another"), {}}) {
+    World world;
+    ASSERT_TRUE(world.auth.update_key_password("username", "alice", kPassword));
+    world.store.before["create_session"] = [&] {
+      ASSERT_TRUE(world.auth.update_key_password("username", "alice", changed));
+    };
+    const auto used = world.auth.use_key("username", "alice", kPassword);
+    std::ignore = world.sign_in();
+    EXPECT_EQ(world.live_rows(), 1U) << "it has outlived the change";
+    EXPECT_EQ(world.auth.confirm_key(used->key), false);
+  }
+}
+
+TEST(AuthConfirmKey, ADisabledOrDeletedUserAndAKeyThatIsGoneAreSeen) {
+  const auto disable = [](World& world) { ASSERT_TRUE(world.auth.set_disabled("u1", true)); };
+  const auto remove_user = [](World& world) { ASSERT_TRUE(world.auth.delete_user("u1")); };
+  const auto remove_key = [](World& world) { ASSERT_TRUE(world.auth.delete_key("username", "alice")); };
+  for (const std::function<void(World&)>& change :
+       {std::function<void(World&)>(disable), {remove_user}, {remove_key}}) {
+    for (const std::optional<std::string>& password : {std::optional<std::string>(kPassword), {}}) {
+      World world;
+      ASSERT_TRUE(world.auth.update_key_password("username", "alice", password));
+      const auto used = world.auth.use_key("username", "alice", password);
+      ASSERT_TRUE(used);
+      change(world);
+      EXPECT_EQ(world.auth.confirm_key(used->key), false);
+    }
+  }
+}
+
+TEST(AuthConfirmKey, AKeyWithoutAPasswordIsConfirmedUntilItHasOne) {
+  World world;
+  const auto used = world.auth.use_key("username", "alice", std::nullopt);
+  EXPECT_EQ(world.auth.confirm_key(used->key), true);
+  EXPECT_EQ(world.auth.get_key("username", "alice")->hashed_password, std::nullopt);
+  ASSERT_TRUE(world.auth.update_key_password("username", "alice", kPassword));
+  EXPECT_EQ(world.auth.confirm_key(used->key), false);
+}
+
+TEST(AuthConfirmKey, ASingleUseKeyThatIsUsedUpIsConfirmedWhileItsUserIsNotDisabled) {
+  World world;
+  ASSERT_TRUE(world.auth.create_key("u1", email_key("alice", kPassword), 1h));
+  const auto used = world.auth.use_key("email", "alice", kPassword);
+  ASSERT_TRUE(used);
+  EXPECT_EQ(world.auth.confirm_key(used->key), true);
+  ASSERT_TRUE(world.auth.set_disabled("u1", true));
+  EXPECT_EQ(world.auth.confirm_key(used->key), false);
 }
 
 // ── single-use keys ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -239,6 +239,15 @@ Try use_password(Shaky& shaky) {
       "username:alice", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4");
   return [&shaky] { return is_done(shaky, shaky.auth.use_key(kUsernameProvider, "alice", "password")); };
 }
+Try confirm_key(Shaky& shaky) {
+  std::ignore = shaky.world.store.inner.update_key_password("username:alice", "hashed");
+  const Key key = **shaky.world.store.inner.find_key("username:alice");
+  return [&shaky, key] {
+    const auto confirmed = shaky.auth.confirm_key(key);
+    EXPECT_TRUE(!confirmed || *confirmed) << "a failure is never taken for a change";
+    return is_done(shaky, confirmed);
+  };
+}
 Try use_expired_key(Shaky& shaky) {
   std::ignore = shaky.world.auth.create_key("u1", {"email", kSingleUse, std::nullopt}, std::chrono::hours(1));
   shaky.world.clock.advance(std::chrono::hours(2));
@@ -322,6 +331,9 @@ std::vector<UseCase> verbs() {
       {"GetKey", of_user([](Auth& auth) { return auth.get_key("email", "alice"); })},
       {"GetAllUserKeys", of_user([](Auth& auth) { return auth.get_all_user_keys("u1"); })},
       {"UseKey", use_password, false, quick_hashes()},
+      {"ConfirmKey", confirm_key},
+      {"ConfirmKeyWithoutPassword",
+       of_user([](Auth& auth) { return auth.confirm_key({"username:alice", "u1", std::nullopt}); })},
       {"UseSingleUseKey", of_user([](Auth& auth) { return auth.use_key("email", kSingleUse, std::nullopt); })},
       {"UseExpiredKey", use_expired_key},
       {"UpdateKeyPassword", of_user([](Auth& auth) { return auth.update_key_password("email", "alice", "new"); })},

@@ -72,11 +72,18 @@ TEST(Combination, TablesOfLucia1HaveTheirOwnNames) {
 TEST(Combination, ADatabaseElsewhereWantsTls) {
   const std::string store = "store: {driver: mysql, mysql: {hosts: ['unix:/s', 'db1:3306'], tls: {mode: ";
   expect_warning(store + "off}}}", "1:39: store.mysql.hosts: \"db1:3306\" is reached in clear");
+  expect_warning(store + "verify, ca_file: /nowhere/ca.pem}}}",
+                 "1:93: store.mysql.tls.ca_file: \"/nowhere/ca.pem\" cannot be read");
   EXPECT_THAT(loaded(store + "verify}}}\nroutes: [{path: /, access: deny}]").warnings, IsEmpty());
   EXPECT_THAT(loaded("store: {driver: mysql, mysql: {hosts: ['127.0.0.1:3306', '[::1]:3306', 'localhost:3306']}}\n"
                      "routes: [{path: /, access: deny}]")
                   .warnings,
               IsEmpty());
+}
+
+TEST(Combination, AuthoritiesWantTls) {
+  expect_problem("store: {driver: mysql, mysql: {tls: {ca_file: /ca.pem}}}",
+                 "1:47: store.mysql.tls.ca_file: stands beside mode: off");
 }
 
 TEST(Combination, ANameOfADatabaseIsAnIdentifier) {

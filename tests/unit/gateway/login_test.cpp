@@ -166,6 +166,89 @@ TEST(Login, AStoreFailureIs503AndNoCookieMoves) {
   }
 }
 
+// The session was written after the change had ended those that were there: it used to live on.
+TEST(Login, APasswordChangedWhileALoginIsUnderWayEndsThatLoginToo) {
+  for (const char* written : {"create_session", "replace_family"}) {
+    Site site;
+    if (written == std::string_view("replace_family")) site.sign_in();
+    Form form(site);
+    site.store.before[written] = [&site] {
+      ASSERT_TRUE(site.store.inner.update_key_password("username:alice", "another password's hash"));
+    };
+    const FakeExchange answer = site.serve(form.filled("alice", "correct+horse+battery"));
+    const FakeExchange wrong = site.serve(form.filled("alice", "wrong"));
+    EXPECT_EQ(answer.head.status, 401) << written;
+    EXPECT_EQ(answer.written, wrong.written) << written;
+    EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty()) << written;
+    EXPECT_EQ(site.store.inner.all_sessions()->size(), 0U) << written;
+  }
+}
+
+TEST(Login, AUserDisabledWhileALoginIsUnderWayHasNoSessionLeftForLater) {
+  Site site;
+  Form form(site);
+  site.store.before["create_session"] = [&site] {
+    auth::UserChange change;
+    change.disabled = true;
+    ASSERT_TRUE(site.store.inner.update_user("u1", change));
+  };
+  const FakeExchange answer = site.serve(form.filled("alice", "correct+horse+battery"));
+  EXPECT_EQ(answer.head.status, 401);
+  EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
+  EXPECT_EQ(site.store.inner.all_sessions()->size(), 0U);
+}
+
+TEST(Login, ThatIsNotConfirmedCountsAsAFailure) {
+  Site site;
+  Form form(site);
+  const std::string hash = testing::hash_of_alice();
+  int status = 0;
+  int tries = 0;
+  for (; status != 429 && tries < 20; ++tries) {
+    ASSERT_TRUE(site.store.inner.update_key_password("username:alice", hash));
+    site.store.before["create_session"] = [&site] {
+      ASSERT_TRUE(site.store.inner.update_key_password("username:alice", "another password's hash"));
+    };
+    status = site.serve(form.filled("alice", "correct+horse+battery")).head.status;
+  }
+  EXPECT_EQ(tries, 11);
+}
+
+TEST(Login, ThatCannotBeConfirmedIs503AndNobodyGetsItsCookie) {
+  for (const char* call : {"rehash_key", "delete_family"}) {
+    Site site;
+    Form form(site);
+    site.store.failures[call] = auth::ErrorCode::store_unavailable;
+    site.store.before["create_session"] = [&site] {
+      ASSERT_TRUE(site.store.inner.update_key_password("username:alice", "another password's hash"));
+    };
+    const FakeExchange answer = site.serve(form.filled("alice", "correct+horse+battery"));
+    EXPECT_EQ(answer.head.status, 503) << call;
+    EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty()) << call;
+  }
+}
+
+TEST(Login, ThatHashesThePasswordAnewIsConfirmedAllTheSame) {
+  auth::AuthOptions options = auth::testing::World::options();
+  options.new_hashes = auth::HashScheme::lucia_scrypt;
+  Site site(options);
+  Form form(site);
+  EXPECT_EQ(site.serve(form.filled("alice", "correct+horse+battery")).head.status, 303);
+  EXPECT_TRUE((*site.store.inner.find_key("username:alice"))->hashed_password->starts_with("s2:"));
+  EXPECT_EQ(site.serve(form.filled("alice", "correct+horse+battery")).head.status, 303);
+}
+
+TEST(Login, WithASingleUseKeyWorksOnce) {
+  Site site;
+  auth::Key key = **site.store.inner.find_key("username:alice");
+  key.id = "username:guest";
+  key.expires = site.clock.now() + auth::Milliseconds(1);
+  ASSERT_TRUE(site.store.inner.create_key(key));
+  Form form(site);
+  EXPECT_EQ(site.serve(form.filled("guest", "correct+horse+battery")).head.status, 303);
+  EXPECT_EQ(site.serve(form.filled("guest", "correct+horse+battery")).head.status, 401);
+}
+
 TEST(Login, TheReturnPathIsNeverForeign) {
   Site site;
   Form form(site);
