@@ -16,6 +16,7 @@ ops::LogLevel level_of(auth::EventKind kind) {
     case auth::EventKind::rotated_reuse:
     case auth::EventKind::implausible_expiry:
     case auth::EventKind::renewal_not_written:
+    case auth::EventKind::store_failed:
     case auth::EventKind::cookie_not_sent: break;
   }
   return ops::LogLevel::warn;
@@ -24,6 +25,7 @@ ops::LogLevel level_of(auth::EventKind kind) {
 }  // namespace
 
 void EventLog::report(const auth::Event& event) {
+  if (event.kind == auth::EventKind::store_failed) return;  // said with the request that it met
   if (is_repeated(event)) return;
   // A store that takes no writes makes one of these of every request of an idle session.
   if (event.kind != auth::EventKind::renewal_not_written) return write(level_of(event.kind), event, event.detail);

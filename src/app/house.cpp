@@ -99,9 +99,8 @@ void House::write_last_uses(auth::Milliseconds at_least) {
 void House::report_store() {
   const auto status = store_->schema_status();
   if (!status) {
-    log_.write(
-        ops::LogLevel::warn, "store_not_ready",
-        {{"detail", status.error().detail}, {"hint", "visitors get 503 until it is; gatehouse db migrate makes it"}});
+    log_.write(ops::LogLevel::warn, "store_not_ready",
+               {{"detail", status.error().detail}, {"hint", "visitors get 503 until it can be used"}});
   } else if (!status->is_current()) {
     const bool is_ours = config_.store.schema == config::Schema::native;
     log_.write(ops::LogLevel::warn, "store_not_ready",

@@ -211,8 +211,10 @@ Wrong check_table(const std::string& text) {
   if (!is_identifier(text, kLongest)) {
     return wrong(text, "is no table name", "1 to 63 letters, digits and '_', not beginning with a digit");
   }
-  if (variable_name(text) == "ROTATED_SESSION" || variable_name(text).starts_with("SQLITE_")) {
-    return wrong(text, "is taken", "another name than rotated_session and sqlite_…");
+  const std::string name = variable_name(text);
+  if (name == "ROTATED_SESSION" || name == "GATEHOUSE_SCHEMA" || name.starts_with("SQLITE_") ||
+      name.starts_with("GATEHOUSE_NEW_")) {
+    return wrong(text, "is taken", "another name than rotated_session, gatehouse_schema, gatehouse_new_… and sqlite_…");
   }
   return std::nullopt;
 }

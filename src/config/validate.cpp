@@ -1,5 +1,6 @@
 // Combinations: each rule looks at two or more keys. What one key may hold is checked where it is read.
 #include <algorithm>
+#include <fstream>
 #include <iterator>
 #include <set>
 
@@ -214,6 +215,18 @@ void validate_mysql_hosts(Reading& reading, const Store& store) {
   }
 }
 
+// The client library only says that it could not connect.
+void validate_authorities(Reading& reading, const Store& store) {
+  const std::string& file = store.mysql.tls_ca_file;
+  if (store.driver != Driver::mysql || file.empty()) return;
+  if (store.mysql.tls == TlsMode::off) {
+    reading.problem_at("store.mysql.tls.ca_file",
+                       "stands beside mode: off, which encrypts nothing; allowed: mode: verify");
+    return;
+  }
+  if (!std::ifstream(file)) reading.warning_at("store.mysql.tls.ca_file", in_quotes(file) + " cannot be read");
+}
+
 void validate_login(Reading& reading, const Login& login) {
   constexpr std::size_t kWeak = 8;  // NIST SP 800-63B section 3.1.1.2
   if (login.min_password >= kWeak) return;
@@ -230,6 +243,7 @@ void validate(Reading& reading, const Config& config) {
   validate_lucia_schema(reading, config);
   validate_lucia_names(reading, config.store);
   validate_mysql_hosts(reading, config.store);
+  validate_authorities(reading, config.store);
   validate_routes(reading, config);
   validate_login(reading, config.login);
 }

@@ -21,6 +21,7 @@ void complete(http::Response& response, const std::optional<std::string>& cookie
   http::Headers& headers = response.head.headers;
   if (cookie || !headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
   if (cookie) headers.add("Set-Cookie", *cookie);
+  if (response.head.status == 503 && !headers.has("Retry-After")) headers.set("Retry-After", "5");
   if (!can_have_body(response.head.status)) {
     response.body.clear();
     headers.remove("Content-Length");

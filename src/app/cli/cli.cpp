@@ -97,6 +97,19 @@ int serve_on(config::Config config, std::vector<Listener> listeners) {
   return application.run();
 }
 
+/// Leaves root behind where the store says for whom, else says so: a script must not run as root by accident.
+std::expected<void, int> leave_root(const config::Config& config) {
+  if (auto changed = cli::become_owner_of_store(config.store); !changed) {
+    return std::unexpected(complain(cli::kStoreUnavailable, changed.error()));
+  }
+  if (geteuid() != 0) return {};
+  const bool has_folder = config.store.driver == config::Driver::sqlite;
+  complain(0, std::string("warning: serving as root, and so are the scripts; ") +
+                  (has_folder ? "let a user of its own own the database's folder"
+                              : "start it as a user of its own (systemd's User=, spawn-fcgi -u)"));
+  return {};
+}
+
 int serve(config::Config config) {
   auto listeners = inherited_listeners();
   if (!listeners) return complain(kFailed, listeners.error());
@@ -104,12 +117,8 @@ int serve(config::Config config) {
     if (auto added = add_own_listeners(config, protocol, *listeners); !added) return complain(kFailed, added.error());
   }
   if (listeners->empty()) return complain(kConfigError, "nothing to listen on; see `listen` in " + config.file);
-  // After the sockets, which may need root, and before anything is served: a script must not run as root by accident.
-  if (auto changed = cli::become_owner_of_store(config.store); !changed) {
-    return complain(cli::kStoreUnavailable, changed.error());
-  }
-  if (geteuid() == 0)
-    complain(0, "warning: serving as root, and so are the scripts; let a user of its own own the database's folder");
+  // After the sockets, which may need root, and before anything is served.
+  if (auto left = leave_root(config); !left) return left.error();
   return serve_on(std::move(config), std::move(*listeners));
 }
 
@@ -117,9 +126,7 @@ int serve(config::Config config) {
 std::expected<config::Config, int> config_of_spawned_process(const std::string& config_file) {
   auto config = cli::load_config(config_file);
   if (!config) return std::unexpected(kConfigError);
-  if (auto changed = cli::become_owner_of_store(config->store); !changed) {
-    return std::unexpected(complain(cli::kStoreUnavailable, changed.error()));
-  }
+  if (auto left = leave_root(*config); !left) return std::unexpected(left.error());
   return std::move(*config);
 }
 

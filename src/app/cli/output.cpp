@@ -30,11 +30,14 @@ int complain(const auth::Error& error, const std::string& what) {
   switch (error.code) {
     case auth::ErrorCode::store_not_migrated:
       return complain(kStoreUnavailable,
-                      "the store has no tables of this version" + detail + "; run: gatehouse db migrate");
+                      "the tables are not as they must be" + detail +
+                          "; run: gatehouse db migrate (Lucia's tables are made by your application)");
     case auth::ErrorCode::store_unavailable:
     case auth::ErrorCode::deadline_exceeded: return complain(kStoreUnavailable, "the store cannot be used" + detail);
     case auth::ErrorCode::store_read_only: return complain(kStoreUnavailable, "the store cannot be written" + detail);
     case auth::ErrorCode::duplicate_user:
+      return complain(
+          kFailed, what + ": the name, or another value that is unique, exists already; nothing was changed" + detail);
     case auth::ErrorCode::duplicate_key_id: return complain(kFailed, what + ": exists already; nothing was changed");
     case auth::ErrorCode::invalid_user_id:
     case auth::ErrorCode::invalid_key_id: return complain(kFailed, what + ": no such user");
