@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "contract/mysql_engine.hpp"
+#include "store/sql/sql_store.hpp"
 
 namespace gatehouse::contract {
 namespace {
@@ -336,6 +337,33 @@ TEST_F(MySqlFailover, GoesToTheNextHostWithinTheCallAndBackAfterAWhile) {
   EXPECT_TRUE(becomes_true([&] {
     return second_.value("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'gate'") == "0";
   })) << "no connection is left there";
+}
+
+TEST_F(MySqlFailover, NobodyIsAbsentForCertainOnAReplicaThatMayLag) {
+  const auto find = [](store::mysql::Engine& engine, const std::string& id) {
+    std::string found;
+    const auto read = engine.read([&](Database& database) -> auth::Result<void> {
+      const auto text = [](const store::sql::Row& row) { return row.text(0); };
+      auto row = store::sql::select_one_surely(database, "SELECT id FROM t WHERE id = ?1", id, text,
+                                               [](const std::string& key) { return key; });
+      if (!row) return std::unexpected(environment_error(row.error(), store::sql::During::read));
+      found = row->value_or("absent");
+      return {};
+    });
+    return read ? found : failure_of(read);
+  };
+  store::MySqlOptions alone = options_;
+  alone.hosts.erase(alone.hosts.begin());
+  second_.run("SET GLOBAL read_only = 1");
+  store::mysql::Engine single(alone, small_schema());
+  EXPECT_EQ(find(single, "unknown"), "absent") << "the only server there is knows everybody";
+  store::mysql::Engine engine(options_, small_schema());
+  EXPECT_EQ(find(engine, "unknown"), "absent");
+  first_.stop();
+  EXPECT_EQ(find(engine, "second"), "second");
+  EXPECT_EQ(find(engine, "unknown"), "STORE_UNAVAILABLE");
+  second_.run("SET GLOBAL read_only = 0");
+  EXPECT_TRUE(becomes_true([&] { return find(engine, "unknown") == "absent"; })) << "it was promoted";
 }
 
 TEST_F(MySqlFailover, LosesNoCallUnderLoadWhenTheFirstHostIsStopped) {

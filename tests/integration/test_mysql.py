@@ -459,6 +459,8 @@ def test_wrong_credentials_are_503_without_a_storm(new_mysql_site):
     print(f"\n400 requests in {seconds:.1f} s: {attempts} attempts to connect")
     assert 1 <= attempts <= 40, attempts
     assert len(host_lines(site.gatehouse)) - lines == 1, host_lines(site.gatehouse)
+    failed = [line for line in site.gatehouse.log().splitlines() if " warn store_failed " in line]
+    assert 1 <= len(failed) <= 2 + seconds / 60, "one a minute, whoever asks"
     assert USER_PASSWORD not in site.gatehouse.log()
     site.gatehouse.run("db", "status", check=69)
     for user in users:

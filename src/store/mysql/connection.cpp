@@ -188,8 +188,8 @@ class Connection::Driver {
 
 // ── connecting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-Connection::Connection(std::unique_ptr<Driver> driver, milliseconds answer_limit)
-    : driver_(std::move(driver)), answer_limit_(answer_limit) {}
+Connection::Connection(std::unique_ptr<Driver> driver, milliseconds answer_limit, bool has_others)
+    : driver_(std::move(driver)), answer_limit_(answer_limit), has_others_(has_others) {}
 
 Connection::~Connection() {
   driver();  // this thread may never have met the driver
@@ -212,7 +212,8 @@ std::expected<std::unique_ptr<Connection>, ConnectError> Connection::connect(con
     if (error.problem != Problem::missing_table) error.problem = Problem::unavailable;
     return std::unexpected(ConnectError{std::move(error), is_silent});
   }
-  std::unique_ptr<Connection> connection(new Connection(std::move(made), seconds(whole_seconds(options.timeout))));
+  std::unique_ptr<Connection> connection(
+      new Connection(std::move(made), seconds(whole_seconds(options.timeout)), options.hosts.size() > 1));
   auto settled = connection->settle(options.timeout);
   if (!settled) {
     return std::unexpected(ConnectError{std::move(settled.error()), connection->trouble() == Aftermath::silent});
@@ -309,7 +310,8 @@ Connection::Attempt<void> Connection::attempt(const std::function<void()>& work)
 }
 
 SqlResult<std::string> Connection::spelled_out(std::string_view sql) {
-  if (driver_->has_prepared(sql) || !asks_for_all_columns(sql)) return std::string(sql);
+  if (driver_->has_prepared(sql)) return std::string();
+  if (!asks_for_all_columns(sql)) return std::string(sql);
   return spell_out(sql, [this](const std::string& table) { return columns_of(*this, table); });
 }
 

@@ -55,6 +55,8 @@ class Connection final : public sql::Database {
   [[nodiscard]] sql::SqlResult<std::int64_t> run(std::string_view sql, sql::Values values) override;
   [[nodiscard]] sql::SqlResult<void> query(std::string_view sql, sql::Values values,
                                            const std::function<void(const sql::Row&)>& show) override;
+  /// Of several hosts, one that is read-only: a replica, as far as anybody can tell.
+  [[nodiscard]] bool may_lag() const override { return has_others_ && server_.is_read_only; }
   /// Runs what has no values and need not be prepared (START TRANSACTION, CREATE TABLE), whatever the deadline.
   [[nodiscard]] sql::SqlResult<void> command(std::string_view sql);
 
@@ -76,10 +78,10 @@ class Connection final : public sql::Database {
   template <typename T>
   using Attempt = std::expected<T, Failure>;
 
-  Connection(std::unique_ptr<Driver> driver, std::chrono::milliseconds answer_limit);
+  Connection(std::unique_ptr<Driver> driver, std::chrono::milliseconds answer_limit, bool has_others);
   [[nodiscard]] sql::SqlResult<void> settle(std::chrono::milliseconds timeout);
   [[nodiscard]] sql::SqlResult<void> join_cluster();
-  /// A SELECT of all columns with their names, unless it has been prepared already.
+  /// What the server is to prepare: a SELECT of all columns has their names. Empty if it is prepared already.
   [[nodiscard]] sql::SqlResult<std::string> spelled_out(std::string_view sql);
   /// Lets `use` run a statement that is prepared and has its values; prepares it once more if the server has forgotten
   /// it, or if the tables have changed.
@@ -93,6 +95,7 @@ class Connection final : public sql::Database {
   Deadline deadline_ = Deadline::max();
   Aftermath trouble_ = Aftermath::nothing;
   ServerState server_;
+  const bool has_others_;  ///< it is one of several hosts
   bool is_mariadb_ = false;
   bool schema_is_verified_ = false;
 };

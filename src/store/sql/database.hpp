@@ -72,6 +72,8 @@ class Database {
   /// Runs a SELECT and shows every row.
   [[nodiscard]] virtual SqlResult<void> query(std::string_view sql, Values values,
                                               const std::function<void(const Row&)>& show) = 0;
+  /// True if another server may know rows that this one does not have yet: what is not found here may be there.
+  [[nodiscard]] virtual bool may_lag() const { return false; }
 };
 
 /// Collects what `read` makes of each row.

@@ -26,10 +26,6 @@ namespace {
 constexpr std::array<std::string_view, 6> kOwnUserColumns{"id", "username", "name", "email", "roles", "disabled"};
 constexpr std::array<std::string_view, 4> kOwnSessionColumns{"id", "user_id", "active_expires", "idle_expires"};
 
-std::int64_t to_number(std::size_t count) {
-  return static_cast<std::int64_t>(std::min<std::size_t>(count, std::numeric_limits<std::int64_t>::max()));
-}
-
 bool has_column(const std::vector<std::string>& columns, std::string_view name) {
   return std::ranges::any_of(columns, [name](const std::string& column) { return lower_case(column) == name; });
 }
@@ -86,7 +82,7 @@ LuciaStore::LuciaStore(std::unique_ptr<Engine> engine, const LuciaTables& tables
 
 Result<std::optional<auth::SessionAndUser>> LuciaStore::find_session(const SessionId& id) {
   return read([&](Database& database) {
-    return select_one_exactly(database, sql_.find_session, id.text(), read_lucia_session_and_user, id_of);
+    return select_one_surely(database, sql_.find_session, id.text(), read_lucia_session_and_user, id_of);
   });
 }
 
@@ -159,13 +155,8 @@ Result<auth::RotationOutcome> LuciaStore::rotate(const auth::Rotation& /*rotatio
 Result<bool> LuciaStore::extend(const SessionId& id, auth::Timestamp old_active, auth::Timestamp new_active,
                                 auth::Timestamp new_idle, auth::Timestamp now,
                                 const std::optional<auth::Presentation>& /*first*/) {
-  return write([&](Database& database) -> Result<bool> {
-    auto moved = run(database, sql_.extend,
-                     {id.text(), to_milliseconds(old_active), to_milliseconds(new_active), to_milliseconds(new_idle),
-                      to_milliseconds(now)});
-    if (!moved) return std::unexpected(std::move(moved.error()));
-    return *moved > 0;
-  });
+  return run_on_one(sql_.extend, {id.text(), to_milliseconds(old_active), to_milliseconds(new_active),
+                                  to_milliseconds(new_idle), to_milliseconds(now)});
 }
 
 Result<void> LuciaStore::mark_presented(const auth::Presentation& /*first*/) {
@@ -174,20 +165,7 @@ Result<void> LuciaStore::mark_presented(const auth::Presentation& /*first*/) {
 
 Result<void> LuciaStore::update_session_attributes(const SessionId& id,
                                                    const std::map<std::string, std::string>& attributes) {
-  Assignments columns;
-  columns.add(attributes);
-  if (columns.is_empty()) columns.add("id", id.text());  // changes nothing, but finds out whether it is there
-  const std::string statement =
-      columns.update(tables_.names.session) + " WHERE " + engine().exactly("id", columns.parameter(id.text()));
-  return write([&](Database& database) -> Result<void> {
-    if (auto known = require_attributes(database, tables_.names.session, kOwnSessionColumns, attributes); !known) {
-      return known;
-    }
-    auto updated = database.run(statement, columns.values());
-    if (!updated) return std::unexpected(write_error(std::move(updated.error()), ErrorCode::internal));
-    if (*updated == 0) return fail(ErrorCode::invalid_session_id);
-    return {};
-  });
+  return update_session_columns(tables_.names.session, kOwnSessionColumns, id, attributes);
 }
 
 Result<void> LuciaStore::touch(std::span<const auth::LastUse> /*uses*/) {
@@ -197,7 +175,7 @@ Result<void> LuciaStore::touch(std::span<const auth::LastUse> /*uses*/) {
 // ── the ends of sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 Result<std::size_t> LuciaStore::delete_session(const SessionId& id) {
-  return write([&](Database& database) { return run(database, sql_.delete_session, {id.text()}); });
+  return run_alone(sql_.delete_session, {id.text()});
 }
 
 Result<std::size_t> LuciaStore::delete_family(const std::string& family) {
@@ -205,27 +183,25 @@ Result<std::size_t> LuciaStore::delete_family(const std::string& family) {
 }
 
 Result<std::size_t> LuciaStore::delete_sessions_of_user(const std::string& user_id) {
-  return write([&](Database& database) { return run(database, sql_.delete_sessions_of_user, {user_id}); });
+  return run_alone(sql_.delete_sessions_of_user, {user_id});
 }
 
 Result<std::size_t> LuciaStore::delete_other_sessions(const std::string& user_id, const std::string& keep_family) {
-  return write([&](Database& database) { return run(database, sql_.delete_other_sessions, {user_id, keep_family}); });
+  return run_alone(sql_.delete_other_sessions, {user_id, keep_family});
 }
 
 Result<std::size_t> LuciaStore::delete_all_sessions() {
-  return write([&](Database& database) { return run(database, sql_.delete_all_sessions, {}); });
+  return run_alone(sql_.delete_all_sessions, {});
 }
 
 Result<std::size_t> LuciaStore::delete_dead(auth::Timestamp before, auth::Milliseconds /*max_lifetime*/,
                                             std::size_t limit) {
-  return write(
-      [&](Database& database) { return run(database, sql_.delete_dead, {to_milliseconds(before), to_number(limit)}); });
+  return run_alone(sql_.delete_dead, {to_milliseconds(before), to_number(limit)});
 }
 
 Result<std::size_t> LuciaStore::delete_dead_sessions_of_user(const std::string& user_id, auth::Timestamp before,
                                                              auth::Milliseconds /*max_lifetime*/) {
-  return write(
-      [&](Database& database) { return run(database, sql_.delete_dead_of_user, {user_id, to_milliseconds(before)}); });
+  return run_alone(sql_.delete_dead_of_user, {user_id, to_milliseconds(before)});
 }
 
 // ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,32 +353,19 @@ Result<std::size_t> LuciaStore::update_key_password(const std::string& id,
 }
 
 Result<bool> LuciaStore::rehash_key(const auth::Key& key, const std::string& hashed_password) {
-  return write([&](Database& database) -> Result<bool> {
-    auto updated =
-        run(database, sql_.rehash_key, {key.id, key.user_id, to_value(key.hashed_password), hashed_password});
-    if (!updated) return std::unexpected(std::move(updated.error()));
-    return *updated > 0;
-  });
+  return run_on_one(sql_.rehash_key, {key.id, key.user_id, to_value(key.hashed_password), hashed_password});
 }
 
 Result<void> LuciaStore::delete_key(const std::string& id) {
-  return write([&](Database& database) -> Result<void> {
-    auto deleted = run(database, sql_.delete_key, {id});
-    if (!deleted) return std::unexpected(std::move(deleted.error()));
-    return {};
-  });
+  auto deleted = run_alone(sql_.delete_key, {id});
+  if (!deleted) return std::unexpected(std::move(deleted.error()));
+  return {};
 }
 
 Result<bool> LuciaStore::consume_key(const auth::Key& key) {
   if (!tables_.has_single_use_keys) return false;
-  return write(
-      [&](Database& database) -> Result<bool> {
-        auto consumed = run(database, sql_.consume_key,
-                            {key.id, key.user_id, to_value(key.hashed_password), to_value(key.expires)});
-        if (!consumed) return std::unexpected(std::move(consumed.error()));
-        return *consumed > 0;
-      },
-      Repeat::unsafe);
+  return run_on_one(sql_.consume_key, {key.id, key.user_id, to_value(key.hashed_password), to_value(key.expires)},
+                    Repeat::unsafe);
 }
 
 }  // namespace gatehouse::store::sql

@@ -28,10 +28,6 @@ constexpr std::array<std::string_view, 10> kOwnSessionColumns{"id",         "use
                                                               "created_at", "family",  "parent",         "last_used_at",
                                                               "address",    "device"};
 
-std::int64_t to_number(std::size_t count) {
-  return static_cast<std::int64_t>(std::min<std::size_t>(count, std::numeric_limits<std::int64_t>::max()));
-}
-
 std::int64_t created_before(auth::Timestamp before, auth::Milliseconds max_lifetime) {
   if (max_lifetime <= auth::Milliseconds::zero()) return std::numeric_limits<std::int64_t>::min();
   return to_milliseconds(before - max_lifetime);
@@ -61,7 +57,7 @@ NativeStore::NativeStore(std::unique_ptr<Engine> engine, TableNames tables)
 
 Result<std::optional<auth::SessionAndUser>> NativeStore::find_session(const SessionId& id) {
   return read([&](Database& database) {
-    return select_one_exactly(database, sql_.find_session, id.text(), read_session_and_user, id_of);
+    return select_one_surely(database, sql_.find_session, id.text(), read_session_and_user, id_of);
   });
 }
 
@@ -71,7 +67,7 @@ Result<std::vector<auth::SessionAndUser>> NativeStore::find_sessions(std::span<c
 
 Result<std::optional<auth::RotatedRow>> NativeStore::find_rotated(const SessionId& id) {
   return read([&](Database& database) {
-    return select_one_exactly(database, sql_.find_rotated, id.text(), read_rotated, id_of_rotated);
+    return select_one_surely(database, sql_.find_rotated, id.text(), read_rotated, id_of_rotated);
   });
 }
 
@@ -227,19 +223,7 @@ Result<void> NativeStore::mark_presented(const auth::Presentation& first) {
 
 Result<void> NativeStore::update_session_attributes(const SessionId& id,
                                                     const std::map<std::string, std::string>& attributes) {
-  Assignments columns;
-  columns.add(attributes);
-  if (columns.is_empty()) columns.add("id", id.text());  // changes nothing, but finds out whether it is there
-  const std::string statement = columns.update(tables_.session) + " WHERE id = " + columns.parameter(id.text());
-  return write([&](Database& database) -> Result<void> {
-    if (auto known = require_attributes(database, tables_.session, kOwnSessionColumns, attributes); !known) {
-      return known;
-    }
-    auto updated = database.run(statement, columns.values());
-    if (!updated) return std::unexpected(write_error(std::move(updated.error()), ErrorCode::internal));
-    if (*updated == 0) return fail(ErrorCode::invalid_session_id);
-    return {};
-  });
+  return update_session_columns(tables_.session, kOwnSessionColumns, id, attributes);
 }
 
 Result<void> NativeStore::touch(std::span<const auth::LastUse> uses) {
@@ -256,7 +240,7 @@ Result<void> NativeStore::touch(std::span<const auth::LastUse> uses) {
 // ── the ends of sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 Result<std::size_t> NativeStore::delete_session(const SessionId& id) {
-  return write([&](Database& database) { return run(database, sql_.delete_session, {id.text()}); });
+  return run_alone(sql_.delete_session, {id.text()});
 }
 
 Result<std::size_t> NativeStore::delete_family(const std::string& family) {
@@ -297,10 +281,7 @@ Result<std::size_t> NativeStore::delete_dead(auth::Timestamp before, auth::Milli
 
 Result<std::size_t> NativeStore::delete_dead_sessions_of_user(const std::string& user_id, auth::Timestamp before,
                                                               auth::Milliseconds max_lifetime) {
-  return write([&](Database& database) {
-    return run(database, sql_.delete_dead_of_user,
-               {user_id, to_milliseconds(before), created_before(before, max_lifetime)});
-  });
+  return run_alone(sql_.delete_dead_of_user, {user_id, to_milliseconds(before), created_before(before, max_lifetime)});
 }
 
 // ── users ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -423,31 +404,18 @@ Result<std::size_t> NativeStore::update_key_password(const std::string& id,
 }
 
 Result<bool> NativeStore::rehash_key(const auth::Key& key, const std::string& hashed_password) {
-  return write([&](Database& database) -> Result<bool> {
-    auto updated =
-        run(database, sql_.rehash_key, {key.id, key.user_id, to_value(key.hashed_password), hashed_password});
-    if (!updated) return std::unexpected(std::move(updated.error()));
-    return *updated > 0;
-  });
+  return run_on_one(sql_.rehash_key, {key.id, key.user_id, to_value(key.hashed_password), hashed_password});
 }
 
 Result<void> NativeStore::delete_key(const std::string& id) {
-  return write([&](Database& database) -> Result<void> {
-    auto deleted = run(database, sql_.delete_key, {id});
-    if (!deleted) return std::unexpected(std::move(deleted.error()));
-    return {};
-  });
+  auto deleted = run_alone(sql_.delete_key, {id});
+  if (!deleted) return std::unexpected(std::move(deleted.error()));
+  return {};
 }
 
 Result<bool> NativeStore::consume_key(const auth::Key& key) {
-  return write(
-      [&](Database& database) -> Result<bool> {
-        auto consumed = run(database, sql_.consume_key,
-                            {key.id, key.user_id, to_value(key.hashed_password), to_value(key.expires)});
-        if (!consumed) return std::unexpected(std::move(consumed.error()));
-        return *consumed > 0;
-      },
-      Repeat::unsafe);
+  return run_on_one(sql_.consume_key, {key.id, key.user_id, to_value(key.hashed_password), to_value(key.expires)},
+                    Repeat::unsafe);
 }
 
 }  // namespace gatehouse::store::sql

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "store/lower_case.hpp"
+#include "store/sql/assignments.hpp"
 #include "store/sql/rows.hpp"
 
 namespace gatehouse::store::sql {
@@ -49,6 +50,34 @@ Result<std::vector<auth::SessionAndUser>> SqlStore::find_sessions_by(const std::
       return !std::ranges::binary_search(wanted, std::string_view(one.session.id.text()));
     });
     return found;
+  });
+}
+
+Result<std::size_t> SqlStore::run_alone(const std::string& statement, std::initializer_list<Value> values,
+                                        Repeat repeat) {
+  return write([&](Database& database) { return run(database, statement, values); }, repeat);
+}
+
+Result<bool> SqlStore::run_on_one(const std::string& statement, std::initializer_list<Value> values, Repeat repeat) {
+  auto changed = run_alone(statement, values, repeat);
+  if (!changed) return std::unexpected(std::move(changed.error()));
+  return *changed > 0;
+}
+
+Result<void> SqlStore::update_session_columns(const std::string& table, std::span<const std::string_view> own,
+                                              const auth::SessionId& id,
+                                              const std::map<std::string, std::string>& attributes) {
+  Assignments columns;
+  columns.add(attributes);
+  if (columns.is_empty()) columns.add("id", id.text());  // changes nothing, but finds out whether it is there
+  const std::string statement =
+      columns.update(table) + " WHERE " + engine_->exactly("id", columns.parameter(id.text()));
+  return write([&](Database& database) -> Result<void> {
+    if (auto known = require_attributes(database, table, own, attributes); !known) return known;
+    auto updated = database.run(statement, columns.values());
+    if (!updated) return std::unexpected(write_error(std::move(updated.error()), ErrorCode::internal));
+    if (*updated == 0) return fail(ErrorCode::invalid_session_id);
+    return {};
   });
 }
 

@@ -1,8 +1,10 @@
 // What every store over an SQL engine is made of: units of work whose answers are values.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,6 +72,18 @@ class SqlStore : public auth::Store {
     return write(std::move(work), repeat, [](const auto&) { return true; });
   }
 
+  /// Runs one statement in a transaction of its own; returns how many rows it changed.
+  [[nodiscard]] auth::Result<std::size_t> run_alone(const std::string& statement, std::initializer_list<Value> values,
+                                                    Repeat repeat = Repeat::safe);
+  /// The same for one that meets one row or none; returns whether it met it.
+  [[nodiscard]] auth::Result<bool> run_on_one(const std::string& statement, std::initializer_list<Value> values,
+                                              Repeat repeat = Repeat::safe);
+  /// Writes further columns of a session; `own` may not be among them.
+  [[nodiscard]] auth::Result<void> update_session_columns(const std::string& table,
+                                                          std::span<const std::string_view> own,
+                                                          const auth::SessionId& id,
+                                                          const std::map<std::string, std::string>& attributes);
+
   using ReadBoth = auth::SessionAndUser (*)(const Row&);
   /// Looks ids up, kIdsAtOnce a statement, and compares their bytes: a collation may have found others.
   [[nodiscard]] auth::Result<std::vector<auth::SessionAndUser>> find_sessions_by(const std::string& statement,
@@ -106,6 +120,19 @@ auto select_one_exactly(Database& database, std::string_view statement, const st
   return row;
 }
 
+/// The same for what decides who somebody is. A server that may lag behind another one cannot say that there is no such
+/// row: a login that it has not received yet must not look like nobody's.
+template <typename Read, typename KeyOf>
+auto select_one_surely(Database& database, std::string_view statement, const std::string& wanted, Read read,
+                       KeyOf key_of) {
+  auto row = select_one_exactly(database, statement, wanted, read, key_of);
+  if (row && !*row && database.may_lag()) {
+    row =
+        std::unexpected(SqlError{Problem::unavailable, "not on a server that is read-only and may lag behind another"});
+  }
+  return row;
+}
+
 [[nodiscard]] inline const std::string& id_of(const auth::SessionAndUser& both) {
   return both.session.id.text();
 }
@@ -134,6 +161,9 @@ template <typename DeleteRows>
   return std::unexpected(environment_error(std::move(last), During::write));
 }
 
+[[nodiscard]] inline std::int64_t to_number(std::size_t count) {
+  return static_cast<std::int64_t>(std::min<std::size_t>(count, std::numeric_limits<std::int64_t>::max()));
+}
 [[nodiscard]] inline Value to_value(const std::optional<std::string>& text) {
   return text ? Value(std::string_view(*text)) : Value(nullptr);
 }

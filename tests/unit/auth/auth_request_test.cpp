@@ -14,6 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -125,6 +126,7 @@ TEST(AuthRequest, AStoreFailureIsCachedAndTouchesNoCookie) {
   EXPECT_FALSE(request.validate_user());
   EXPECT_EQ(world.store.total(), 1);
   EXPECT_THAT(world.context.cookies, IsEmpty());
+  EXPECT_THAT(world.events.kinds, ElementsAre(EventKind::store_failed)) << "once a request";
 }
 
 TEST(AuthRequest, AForeignOriginHidesTheSessionAndTouchesNothing) {

@@ -143,6 +143,7 @@ TEST(Logout, AStoreThatFailsKeepsTheCookieAndSaysSo) {
     EXPECT_EQ(answer.head.status, 503) << call;
     EXPECT_TRUE(answer.head.headers.has("Retry-After"));
     EXPECT_THAT(world.context.cookies, IsEmpty());
+    EXPECT_EQ(std::ranges::count(world.events.kinds, EventKind::store_failed), 1) << call;
   }
 }
 

@@ -21,7 +21,7 @@ std::vector<Case> cases() {
        check_table,
        {"user", "_u", "User_2", std::string(63, 'a')},
        {"", "2user", "us-er", "user`", "us er", "ü", std::string(64, 'a'), "rotated_session", "Rotated_Session",
-        "sqlite_x"}},
+        "gatehouse_schema", "Gatehouse_new_user", "sqlite_x"}},
       {"attribute", check_attribute, {"roles", "email", "staff_id", "A1"}, {"", "user.roles", "1a", "a-b", "a b"}},
       {"downstream name", check_downstream_name, {"scripts", "php-8_2"}, {"", "a.b", "a b", "ä"}},
       {"listen",

@@ -155,7 +155,7 @@ struct Site {
     exchange.body = std::exchange(next_body, "");
     net::asio::io_context reactor;  // before the pools, whose threads still know it when they end
     net::WorkerPool read_pool(1, 16);
-    net::WorkerPool write_pool(1, 16);
+    net::WorkerPool write_pool(1, max_pending_writes);
     net::WorkerPool hash_pool(1, 16);
     Gateway gateway({log, read_pool, write_pool, hash_pool, throttle, last_uses, random, store_failures}, settings);
     net::asio::co_spawn(reactor, gateway.serve(std::move(request), exchange), net::asio::detached);
@@ -183,6 +183,7 @@ struct Site {
   std::shared_ptr<Settings> settings;
   std::string cookie;
   std::string next_body;
+  std::size_t max_pending_writes = 16;
 };
 
 }  // namespace gatehouse::gateway::testing

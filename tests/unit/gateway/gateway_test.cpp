@@ -191,6 +191,17 @@ TEST(Gateway, AReadOnlyStoreLetsIdleSessionsInUnrenewed) {
   EXPECT_EQ(site.app->identities[0].session_state, "idle");
 }
 
+TEST(Gateway, NoThreadForARenewalLetsIdleSessionsInUnrenewed) {
+  Site site;
+  site.sign_in();
+  site.clock.advance(std::chrono::hours(25));
+  site.max_pending_writes = 0;
+  const FakeExchange answer = site.serve(site.request("GET", "/app/x"));
+  EXPECT_EQ(answer.written, "ran");
+  EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
+  EXPECT_EQ(site.app->identities[0].session_state, "idle");
+}
+
 TEST(Gateway, ADeadSessionsCookieGoesWithTheRedirect) {
   Site site;
   site.sign_in();

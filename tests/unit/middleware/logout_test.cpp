@@ -95,7 +95,9 @@ TEST(LogoutOfAProgram, AStoreThatFailsIs503AndKeepsTheCookie) {
   SignedIn visitor;
   visitor.world.store.failures["delete_family"] = auth::ErrorCode::store_unavailable;
   FakeProgram program = visitor.posting("");
-  EXPECT_EQ(visitor.log_out(program).head.status, 503);
+  const auto answer = visitor.log_out(program);
+  EXPECT_EQ(answer.head.status, 503);
+  EXPECT_EQ(answer.head.headers.get("Retry-After"), "5");
   EXPECT_FALSE(program.session_cookie());
 }
 

@@ -26,6 +26,7 @@ TEST(TableNames, OneNameForTwoTablesDoesNot) {
   EXPECT_TRUE(problem_in({.user = "same", .session = "SAME"}));
   EXPECT_TRUE(problem_in({.session = "rotated_session"}));
   EXPECT_TRUE(problem_in({.key = "Gatehouse_Schema"}));
+  EXPECT_TRUE(problem_in({.session = "gatehouse_new_session"}));
   EXPECT_TRUE(problem_in({.user = "sqlite_user"}));
 }
 
