@@ -56,12 +56,30 @@ net::Task<> survive(gateway::Gateway& gateway, ops::Log& log, std::string id, ne
   }
 }
 
+// mod_authnz_fcgi names its phases as mod_fcgid names its hooks, but says the role besides.
+gateway::Asker asker_of(const fastcgi::Params& params) {
+  const std::string_view phase = cgi::last_value(params, "FCGI_APACHE_ROLE");
+  if (phase == "ACCESS_CHECKER") return gateway::Asker::access_checker;
+  const bool is_hook = phase == "AUTHENTICATOR" || phase == "AUTHORIZER";
+  const bool says_role = cgi::last_value(params, "FCGI_ROLE") == "AUTHORIZER";
+  return is_hook && !says_role ? gateway::Asker::basic_hook : gateway::Asker::server;
+}
+
+net::Task<> dispatch_authorizer(gateway::Gateway& gateway, const fastcgi::ServerRequest& request,
+                                const cgi::ReadOptions& options, net::Exchange& exchange) {
+  auto parsed = cgi::read_request(request.params(), options);
+  if (parsed) {
+    co_await gateway.serve_authorizer(std::move(*parsed), asker_of(request.params()), exchange);
+  } else {
+    co_await gateway.serve_malformed(std::move(parsed.error()), exchange);
+  }
+}
+
 net::Task<> serve_fastcgi(gateway::Gateway& gateway, ops::Log& log, fastcgi::ServerRequest& request) {
-  const cgi::ReadOptions options = read_options(gateway, false);
-  net::Task<> answer =
-      request.role() == fastcgi::Role::responder
-          ? dispatch(gateway, request.params(), options, request)
-          : gateway.refuse(options.request_id, 503, "the authorizer role is not served by this version", request);
+  cgi::ReadOptions options = read_options(gateway, false);
+  options.is_authorizer = request.role() == fastcgi::Role::authorizer;
+  net::Task<> answer = options.is_authorizer ? dispatch_authorizer(gateway, request, options, request)
+                                             : dispatch(gateway, request.params(), options, request);
   co_await survive(gateway, log, options.request_id, request, std::move(answer));
 }
 

@@ -62,10 +62,11 @@ enum class Doubling {
   list,         // RFC 9110 section 5.3
 };
 
-constexpr std::array kRead{"REQUEST_METHOD"sv, "REQUEST_URI"sv,     "QUERY_STRING"sv,  "SCRIPT_NAME"sv,
-                           "PATH_INFO"sv,      "REQUEST_SCHEME"sv,  "HTTPS"sv,         "SERVER_NAME"sv,
-                           "SERVER_ADDR"sv,    "SERVER_PORT"sv,     "REMOTE_ADDR"sv,   "CONTENT_TYPE"sv,
-                           "REMOTE_PORT"sv,    "SERVER_PROTOCOL"sv, "CONTENT_LENGTH"sv};
+constexpr std::array kRead{"REQUEST_METHOD"sv,  "REQUEST_URI"sv,         "QUERY_STRING"sv,   "SCRIPT_NAME"sv,
+                           "PATH_INFO"sv,       "REQUEST_SCHEME"sv,      "HTTPS"sv,          "SERVER_NAME"sv,
+                           "SERVER_ADDR"sv,     "SERVER_PORT"sv,         "REMOTE_ADDR"sv,    "CONTENT_TYPE"sv,
+                           "REMOTE_PORT"sv,     "SERVER_PROTOCOL"sv,     "CONTENT_LENGTH"sv, "REDIRECT_URI"sv,
+                           "REDIRECT_STATUS"sv, "MATCH_GATEHOUSE_PATH"sv};
 
 // HTTP_PROXY would be a program's outgoing proxy; an Authorization header that we did not check would pass for one
 // that we did; the HTTP_ twins of CONTENT_* may differ from what the front server framed the body by.
@@ -189,7 +190,12 @@ constexpr std::string_view kNoPath = "no path is known";
 
 // An empty GATEHOUSE_PATH is a mistake of the front server's configuration, and no leave to take REQUEST_URI instead:
 // behind a rewrite that is another path.
-std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, bool is_mounted) {
+std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, const ReadOptions& options,
+                                                    bool is_mounted) {
+  // Apache's way to set a variable for its lookups too: a group of that name in a LocationMatch.
+  if (options.is_authorizer && variables.has("MATCH_GATEHOUSE_PATH")) {
+    return named("MATCH_GATEHOUSE_PATH", http::Path::from_decoded(variables.get("MATCH_GATEHOUSE_PATH")));
+  }
   if (variables.has("GATEHOUSE_PATH")) {
     return named("GATEHOUSE_PATH", http::Path::from_decoded(variables.get("GATEHOUSE_PATH")));
   }
@@ -224,8 +230,9 @@ void copy_connection(const MetaVariables& variables, http::Request& request) {
 }
 
 // Fails with the reason.
-std::expected<void, std::string> read_target(const MetaVariables& variables, bool is_mounted, http::Request& request) {
-  auto path = decided_path(variables, is_mounted);
+std::expected<void, std::string> read_target(const MetaVariables& variables, const ReadOptions& options,
+                                             bool is_mounted, http::Request& request) {
+  auto path = decided_path(variables, options, is_mounted);
   if (!path) return std::unexpected(path.error());
   request.path = std::move(*path);
   request.query = query_of(variables, !variables.has("GATEHOUSE_PATH") && !is_mounted);
@@ -234,6 +241,16 @@ std::expected<void, std::string> read_target(const MetaVariables& variables, boo
   auto mount = mount_of(variables);
   if (!mount) return std::unexpected(mount.error());
   request.mount = std::move(*mount);
+  return {};
+}
+
+// lighttpd says by it what it made of REQUEST_URI, normalising or rewriting.
+std::expected<void, std::string> read_served_path(const MetaVariables& variables, http::Request& request) {
+  const auto uri = variables.get("REDIRECT_URI");
+  if (uri.empty() || variables.has("GATEHOUSE_PATH") || variables.has("MATCH_GATEHOUSE_PATH")) return {};
+  auto path = named("REDIRECT_URI", http::Path::parse(http::split_target(uri).path));
+  if (!path) return std::unexpected(path.error());
+  if (path->text() != request.path.text()) request.served_path = std::move(*path);
   return {};
 }
 
@@ -247,11 +264,15 @@ std::expected<void, std::string> read_body_description(const MetaVariables& vari
   return {};
 }
 
-// The web server asks about another page, which GATEHOUSE_PATH and GATEHOUSE_METHOD describe.
 bool is_check(const Variables& variables, const ReadOptions& options) {
   const auto uri = http::split_target(last_value(variables, "REQUEST_URI")).path;
   return !options.check_path.empty() &&
          (last_value(variables, "SCRIPT_NAME") == options.check_path || uri == options.check_path);
+}
+
+// The web server asks about another page, which GATEHOUSE_PATH and GATEHOUSE_METHOD describe.
+bool is_question(const Variables& variables, const ReadOptions& options) {
+  return options.is_authorizer || is_check(variables, options);
 }
 
 // The web server hands its own variables on, and those of headers with a name like "Remote.User" with them, which PHP
@@ -263,19 +284,26 @@ bool has_ambiguous_header(const Variables& variables) {
 }
 
 std::expected<http::Request, std::string> read(const Variables& raw, const ReadOptions& options) {
-  if (is_check(raw, options) && has_ambiguous_header(raw)) {
+  const bool is_asked_about_another = is_question(raw, options);
+  if (is_asked_about_another && has_ambiguous_header(raw)) {
     return std::unexpected("the name of a header is another one's in some language");
   }
   const auto variables = MetaVariables::of(raw);
   if (!variables) return std::unexpected(variables.error());
   http::Request request;
   request.id = options.request_id;
-  const bool asks_about_another = is_check(raw, options) && variables->has("GATEHOUSE_METHOD");
-  request.method = variables->get(asks_about_another ? "GATEHOUSE_METHOD" : "REQUEST_METHOD");
+  const bool names_its_method = is_asked_about_another && variables->has("GATEHOUSE_METHOD");
+  request.method = variables->get(names_its_method ? "GATEHOUSE_METHOD" : "REQUEST_METHOD");
   request.delivers_cookies = variables->get("GATEHOUSE_COOKIES") == "1";
   if (!http::is_token(request.method)) return std::unexpected("the method is missing or not a token");
-  const bool is_mounted = options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1";
-  if (auto target = read_target(*variables, is_mounted, request); !target) return std::unexpected(target.error());
+  const bool is_mounted = !options.is_authorizer && (options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1");
+  if (auto target = read_target(*variables, options, is_mounted, request); !target)
+    return std::unexpected(target.error());
+  request.follows_refusal = variables->get("REDIRECT_STATUS") == "401";
+  if (options.is_authorizer) {
+    request.is_lookup = variables->get("SERVER_PROTOCOL") == "INCLUDED";
+    if (auto served = read_served_path(*variables, request); !served) return std::unexpected(served.error());
+  }
   if (auto body = read_body_description(*variables, request); !body) return std::unexpected(body.error());
   copy_connection(*variables, request);
   request.headers = headers_of(*variables);
@@ -301,20 +329,6 @@ bool is_never_set(std::string_view name) {
   return name.starts_with("LD_") || is_one_of(name, kNeverSet);
 }
 
-// The variable that a header becomes, in the reading of whoever reads most into a name (PHP): cut at NUL, everything
-// but letters and digits an underscore.
-std::string variable_name(std::string_view header) {
-  std::string name = "HTTP_";
-  for (const char byte : header.substr(0, header.find('\0'))) {
-    if (is_lower(byte)) {
-      name += static_cast<char>(byte - 'a' + 'A');
-    } else {
-      name += is_upper(byte) || is_digit(byte) ? byte : '_';
-    }
-  }
-  return name;
-}
-
 class Environment {
  public:
   void set(std::string name, std::string_view value) {
@@ -326,7 +340,7 @@ class Environment {
   }
   // Adds a header of the client's; several fields of one variable become one list.
   void add_header(const http::Header& header) {
-    const auto name = variable_name(header.name);
+    const auto name = header_variable(header.name);
     const auto at = values_.find(name);
     if (at == values_.end()) return set(name, header.value);
     auto list = at->second;
@@ -412,7 +426,7 @@ void add_body_description(const http::Request& request, Environment& environment
 }
 
 void add_identity(const Identity& identity, Environment& environment) {
-  for (const auto& header : identity.headers) environment.set(variable_name(header.name), header.value);
+  for (const auto& header : identity.headers) environment.set(header_variable(header.name), header.value);
   if (!identity.remote_user || identity.remote_user->empty()) return;
   environment.set("REMOTE_USER", *identity.remote_user);
   environment.set("AUTH_TYPE", "Gatehouse");
@@ -427,15 +441,28 @@ std::string_view last_value(const Variables& variables, std::string_view name) {
   return last == variables.rend() ? std::string_view() : std::string_view(last->second);
 }
 
+// Cut at NUL, everything but letters and digits an underscore.
+std::string header_variable(std::string_view header) {
+  std::string name = "HTTP_";
+  for (const char byte : header.substr(0, header.find('\0'))) {
+    if (is_lower(byte)) {
+      name += static_cast<char>(byte - 'a' + 'A');
+    } else {
+      name += is_upper(byte) || is_digit(byte) ? byte : '_';
+    }
+  }
+  return name;
+}
+
 std::expected<http::Request, http::Malformed> read_request(const Variables& variables, const ReadOptions& options) {
   auto request = read(variables, options);
   if (request) return std::move(*request);
-  const bool is_of_check = is_check(variables, options);
+  const bool is_refused = is_question(variables, options) || request.error() == kNoPath;
   return std::unexpected(http::Malformed{.request_id = options.request_id,
                                          .reason = request.error(),
                                          .wants_html = accepts_html(variables),
-                                         .status = is_of_check || request.error() == kNoPath ? 403 : 400,
-                                         .is_check = is_of_check});
+                                         .status = is_refused ? 403 : 400,
+                                         .is_check = !options.is_authorizer && is_check(variables, options)});
 }
 
 std::vector<std::string> script_environment(const http::Request& request, const Script& script,

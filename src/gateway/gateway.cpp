@@ -73,18 +73,9 @@ net::Task<> refuse_visitor(World& world, Scope& scope, net::Exchange& exchange, 
   const int status = may_sign_in ? 401 : 403;
   log_request(world.log, ops::LogLevel::info, "denied", request, status, policy::describe(denied.why),
               user == nullptr ? std::string_view() : user->id);
-  const Settings& settings = *scope.settings;
-  const bool has_login = settings.login.enabled || !settings.login.url.empty();
-  if (may_sign_in && has_login && http::is_navigation(request)) {
-    http::Response response = redirect_reply(request, login_location(settings, request));
-    co_await reply(scope, exchange, std::move(response));
-    co_return;
-  }
-  if (may_sign_in && !http::is_navigation(request)) {
-    co_await reply(scope, exchange, error_reply(401, {*settings.pages, request.id, false}));
-    co_return;
-  }
-  co_await reply_error(scope, exchange, status);
+  http::Response response = may_sign_in ? sign_in_reply(*scope.settings, request)
+                                        : error_reply(status, *scope.settings->pages, scope.request);
+  co_await reply(scope, exchange, std::move(response));
 }
 
 /// Runs the downstream of an allowed route. Returns the local redirect that the script wants, if any.
@@ -99,16 +90,14 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
     co_await reply_error(scope, exchange, 404);
     co_return std::nullopt;
   }
-  auto identity = make_identity(settings.identity, verdict.who(), verdict.state());
-  if (!identity) {
-    log_request(world.log, ops::LogLevel::warn, "denied", hop.request, 403,
-                "control byte in the user's " + identity.error(), who);
+  if (!verdict.told) {
+    log_request(world.log, ops::LogLevel::warn, "denied", hop.request, 403, verdict.told.error(), who);
     co_await reply_error(scope, exchange, 403);
     co_return std::nullopt;
   }
   const http::Request clean =
       without_owned_headers(hop.request, settings.identity, settings.auth->options().cookie.name);
-  const DownstreamRequest request{clean, *identity, route.path.literal_prefix(), hop.has_body};
+  const DownstreamRequest request{clean, *verdict.told, route.path.literal_prefix(), hop.has_body};
   cgi::HeadHook on_head = [&scope](http::ResponseHead& head) { finish_head(scope, head); };
   const cgi::RunOutcome outcome = co_await downstream->second->serve(request, exchange, std::move(on_head));
 
@@ -132,7 +121,11 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
 /// Serves a path that is no endpoint. Returns the local redirect that the script wants, if any.
 net::Task<std::optional<std::string>> serve_route(World& world, Scope& scope, net::Exchange& exchange, const Hop& hop) {
   const Rules rules = rules_of(*scope.settings, hop.request);
-  const Verdict verdict = co_await judge(world, scope, rules, std::nullopt);
+  const Settings& settings = *scope.settings;
+  Tell tell = [&settings](const auth::User* user, auth::SessionState state) {
+    return make_identity(settings.identity, user, state);
+  };
+  const Verdict verdict = co_await judge(world, scope, rules, Renews::as_configured, std::move(tell));
   if (verdict.error) {
     co_await reply_store_failure(world, scope, exchange, *verdict.error);
     co_return std::nullopt;
@@ -186,6 +179,10 @@ net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
     co_await refuse_method(world_, *scope, exchange);
     co_return;
   }
+  if (met == Endpoint::login && scope->request.follows_refusal) {
+    const bool is_answered = co_await serve_refusal(world_, *scope, exchange);
+    if (is_answered) co_return;
+  }
   if (met != Endpoint::none) {
     co_await serve_endpoint(met, world_, *scope, exchange);
     co_return;
@@ -219,6 +216,11 @@ net::Task<> Gateway::serve_endpoints(http::Request request, net::Exchange& excha
   } else {
     co_await serve_endpoint(met, world_, *scope, exchange);
   }
+}
+
+net::Task<> Gateway::serve_authorizer(http::Request request, Asker asker, net::Exchange& exchange) {
+  const auto scope = std::make_unique<Scope>(settings(), std::move(request), false);
+  co_await gateway::serve_authorizer(world_, *scope, exchange, asker);
 }
 
 net::Task<> Gateway::serve_malformed(http::Malformed malformed, net::Exchange& exchange) {

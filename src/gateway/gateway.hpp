@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "cgi/environment.hpp"
+#include "gateway/authorizer.hpp"
 #include "gateway/scope.hpp"
 #include "net/exchange.hpp"
 
@@ -25,10 +26,12 @@ class Gateway {
   /// Answers a request of a web server that runs its scripts itself and asks by HTTP: endpoints, `forward` among them,
   /// and nothing else.
   [[nodiscard]] net::Task<> serve_endpoints(http::Request request, net::Exchange& exchange);
+  /// Answers an authorizer request: may the web server serve the page?
+  [[nodiscard]] net::Task<> serve_authorizer(http::Request request, Asker asker, net::Exchange& exchange);
   /// Answers a request that could not be read: 400 or 403, logged.
   [[nodiscard]] net::Task<> serve_malformed(http::Malformed malformed, net::Exchange& exchange);
-  /// Refuses a request of a kind that this version does not serve (the authorizer role), explicitly: an empty answer
-  /// would let the visitor in on some servers.
+  /// Refuses a request that a bug has left without an answer, explicitly: an empty one would let the visitor in on some
+  /// servers.
   [[nodiscard]] net::Task<> refuse(std::string request_id, int status, std::string reason, net::Exchange& exchange);
 
  private:

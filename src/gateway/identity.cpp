@@ -68,7 +68,8 @@ std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& 
   cgi::Identity identity;
   const auto encoded = [&](std::string_view attribute,
                            const std::string& value) -> std::expected<std::string, std::string> {
-    if (has_control_byte(value) || has_unicode_line_end(value)) return std::unexpected(std::string(attribute));
+    if (has_control_byte(value) || has_unicode_line_end(value))
+      return std::unexpected("control byte in the user's " + std::string(attribute));
     return settings.percent_encode ? percent_encoded(value) : value;
   };
   if (user != nullptr) {

@@ -16,7 +16,7 @@ namespace gatehouse::gateway {
 
 /// Makes the identity of a validated user and the state of the session (nullptr: nobody, every configured header
 /// empty).
-/// Fails with the name of the attribute that holds a control byte: such a value is refused, never cleaned.
+/// Fails with a sentence that names the attribute which holds a control byte: such a value is refused, never cleaned.
 [[nodiscard]] std::expected<cgi::Identity, std::string> make_identity(const IdentitySettings& settings,
                                                                       const auth::User* user, auth::SessionState state);
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/identity.hpp"
-
 namespace gatehouse::gateway {
 
 namespace {
@@ -23,14 +21,9 @@ policy::Decision decide_for(const Rules& rules, const std::optional<auth::Sessio
   return decide(rules, found ? &found->user : nullptr);
 }
 
-// A user whose attributes no header can carry will be refused by the door: that refusal must not renew either.
-bool can_be_told(const Settings& settings, const std::optional<auth::SessionUser>& found) {
-  return !found || make_identity(settings.identity, &found->user, found->session.state).has_value();
-}
-
 void add_script_rule(Rules& rules, const Settings& settings, const http::Path& script, const http::Request& request) {
   const auto* rule = policy::match_script(settings.routes, *rules.route, script, request.host, request.method);
-  if (rule != nullptr) rules.of_scripts.push_back(rule);
+  if (rule != nullptr) rules.others.push_back(rule);
 }
 
 }  // namespace
@@ -45,10 +38,10 @@ Rules rules_of(const Settings& settings, const http::Request& request) {
   return rules;
 }
 
-Rules rules_of_checked(const Settings& settings, const http::Request& request) {
-  Rules rules{policy::match(settings.routes, request.path, request.host, request.method), {}};
+Rules rules_of_checked(const Settings& settings, const http::Request& request, const http::Path& asked) {
+  Rules rules{policy::match(settings.routes, asked, request.host, request.method), {}};
   if (rules.route == nullptr) return rules;
-  const std::string_view path = request.path.text();
+  const std::string_view path = asked.text();
   for (std::size_t begin = 1, end = path.find('/', begin); end != path.npos;
        begin = end + 1, end = path.find('/', begin)) {
     if (!path.substr(begin, end - begin).contains('.')) continue;
@@ -65,27 +58,30 @@ bool is_for_web_servers(std::string_view method) {
 policy::Decision decide(const Rules& rules, const auth::User* user) {
   const policy::Decision decision = policy::decide(rules.route, user);
   if (!is_allowed(decision)) return decision;
-  for (const policy::Route* rule : rules.of_scripts) {
-    const policy::Decision of_script = policy::decide(rule, user);
-    if (!is_allowed(of_script)) return of_script;
+  for (const policy::Route* rule : rules.others) {
+    const policy::Decision other = policy::decide(rule, user);
+    if (!is_allowed(other)) return other;
   }
   return decision;
 }
 
 // A session that is gone when it is to be renewed was logged out meanwhile, and then nobody is signed in.
-net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, std::optional<auth::Renewal> renewal) {
+net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, Renews renews, Tell tell) {
   const bool asks_store = scope.auth.presented().has_value();
   auto found = co_await run_on(world.read_pool, asks_store, [&scope] { return scope.auth.find(); });
   if (!found) co_return failed(found.error());
   if (!*found) co_return failed(found->error());
-  Verdict verdict{decide_for(rules, **found), std::move(**found), std::nullopt};
+  Verdict verdict{decide_for(rules, **found), std::move(**found), {}, std::nullopt};
+  if (is_allowed(verdict.decision)) verdict.told = tell(verdict.who(), verdict.state());
   const bool writes = scope.auth.owes_write();
-  if (!is_allowed(verdict.decision) || (writes && !can_be_told(*scope.settings, verdict.user))) {
+  if (!is_allowed(verdict.decision) || !verdict.told) {
     auto settled = co_await run_on(world.write_pool, writes, [&scope] { return scope.auth.settle(); });
     if (!settled) co_return failed(settled.error());
     if (!*settled) co_return failed(settled->error());
     co_return verdict;
   }
+  if (renews == Renews::not_at_all) co_return verdict;
+  const auto renewal = renews == Renews::by_extending ? std::optional(auth::Renewal::extend) : std::nullopt;
   auto renewed = co_await run_on(world.write_pool, writes, [&scope, renewal] { return scope.auth.renew(renewal); });
   // No thread for a write is as a store that takes none: who was found is let in, unrenewed.
   if (!renewed && verdict.user) co_return verdict;
@@ -93,6 +89,7 @@ net::Task<Verdict> judge(World& world, Scope& scope, Rules rules, std::optional<
   if (!*renewed) co_return failed(renewed->error());
   verdict.user = std::move(**renewed);
   verdict.decision = decide_for(rules, verdict.user);
+  if (writes && is_allowed(verdict.decision)) verdict.told = tell(verdict.who(), verdict.state());
   co_return verdict;
 }
 

@@ -297,6 +297,14 @@ std::optional<std::string> absolute_login_location(const Settings& settings, con
                      login == *page ? target : page->text() + target);
 }
 
+http::Response sign_in_reply(const Settings& settings, const http::Request& request) {
+  const bool is_navigation = http::is_navigation(request);
+  const bool has_login = settings.login.enabled || !settings.login.url.empty();
+  if (has_login && is_navigation) return redirect_reply(request, login_location(settings, request));
+  const bool wants_html = is_navigation && http::prefers_html(request.header("accept"));
+  return error_reply(401, {*settings.pages, request.id, wants_html});
+}
+
 net::Task<> serve_login(World& world, Scope& scope, net::Exchange& exchange) {
   const std::string& method = scope.request.method;
   if (method == "GET" || method == "HEAD") {

@@ -19,8 +19,16 @@ struct Request {
   std::string id;      ///< 16 lower-case hex digits, in every log line and error page of this request
   std::string method;  ///< as sent; methods are case-sensitive (RFC 9110 section 9.1)
   Path path;           ///< the decided path: decoded once, normalised
-  std::string query;   ///< undecoded, without the question mark
-  std::string mount;   ///< prefix of our own links: SCRIPT_NAME where we are mounted below a path, else empty
+  /// Authorizer door: what the front server will serve, where it says that this is not `path`.
+  std::optional<Path> served_path;
+  std::string query;  ///< undecoded, without the question mark
+  std::string mount;  ///< prefix of our own links: SCRIPT_NAME where we are mounted below a path, else empty
+  /// Authorizer door: Apache looks a file up for itself (an index page, what stands behind a script's name) and serves
+  /// nothing yet.
+  bool is_lookup = false;
+  /// The front server shows this in the place of a page that it was to refuse, whatever the reason was (Apache's
+  /// ErrorDocument 401).
+  bool follows_refusal = false;
   /// Check and authorizer doors: the front server passes a Set-Cookie of ours on to the visitor.
   bool delivers_cookies = false;
   /// SCRIPT_NAME (PATH_INFO where mounted) as the front server gave it; an endpoint is met by it first.

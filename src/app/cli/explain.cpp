@@ -74,7 +74,7 @@ Json injected(const gateway::Settings& settings, const auth::User* user, std::st
   const auto identity = gateway::make_identity(settings.identity, user, auth::SessionState::active);
   Json json = Json::object();
   if (!identity) {
-    problem = "control byte in the user's " + identity.error();
+    problem = identity.error();
     return json;
   }
   if (identity->remote_user) {
@@ -89,9 +89,9 @@ Json injected(const gateway::Settings& settings, const auth::User* user, std::st
 
 // Those of both kinds of doors: a route that leaves it to the web server which script runs, and one of ours.
 gateway::Rules all_rules_of(const gateway::Settings& settings, const http::Request& request) {
-  gateway::Rules rules = gateway::rules_of_checked(settings, request);
-  for (const policy::Route* rule : gateway::rules_of(settings, request).of_scripts) {
-    if (std::ranges::find(rules.of_scripts, rule) == rules.of_scripts.end()) rules.of_scripts.push_back(rule);
+  gateway::Rules rules = gateway::rules_of_checked(settings, request, request.path);
+  for (const policy::Route* rule : gateway::rules_of(settings, request).others) {
+    if (std::ranges::find(rules.others, rule) == rules.others.end()) rules.others.push_back(rule);
   }
   return rules;
 }
@@ -101,7 +101,7 @@ Json explanation_of(const gateway::Settings& settings, const http::Request& requ
   const policy::Decision decision = gateway::decide(rules, user);
   const auto* denied = std::get_if<policy::Denied>(&decision);
   Json json{{"route", to_json(settings, rules.route)}, {"script_routes", Json::array()}};
-  for (const policy::Route* rule : rules.of_scripts) json["script_routes"].push_back(to_json(settings, rule));
+  for (const policy::Route* rule : rules.others) json["script_routes"].push_back(to_json(settings, rule));
   std::string problem;
   Json variables = denied == nullptr ? injected(settings, user, problem) : Json::object();
   const bool is_allowed = denied == nullptr && problem.empty();

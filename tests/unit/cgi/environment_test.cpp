@@ -341,6 +341,64 @@ TEST(ReadCheck, AHeaderThatIsAnotherOneInSomeLanguageIsRefused) {
   }
 }
 
+// ---- An authorizer's question ----
+
+std::expected<http::Request, http::Malformed> read_question(Variables more) {
+  Variables variables{{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", "/a%20page?x=1"}};
+  variables.insert(variables.end(), more.begin(), more.end());
+  return read_request(variables, {.request_id = "id", .check_path = "/auth/check", .is_authorizer = true});
+}
+
+TEST(ReadQuestion, PathAndMethodAreThePagesHoweverTheServerSaysIt) {
+  EXPECT_EQ(read_question({})->path.text(), "/a page");
+  EXPECT_EQ(read_question({})->query, "x=1");
+  EXPECT_EQ(read_question({{"GATEHOUSE_PATH", "/served"}})->path.text(), "/served");
+  EXPECT_EQ(read_question({{"GATEHOUSE_METHOD", "POST"}})->method, "POST");
+}
+
+TEST(ReadQuestion, IsNeverAboutAPathInfo) {
+  const auto request = read_question({{"GATEHOUSE_MOUNT", "1"}, {"PATH_INFO", "/public"}, {"SCRIPT_NAME", "/app"}});
+  EXPECT_EQ(request->path.text(), "/a page");
+  EXPECT_EQ(request->mount, "");
+}
+
+TEST(ReadQuestion, WhatIsServedInItsPlaceIsSaidBeside) {
+  EXPECT_FALSE(read_question({})->served_path);
+  EXPECT_FALSE(read_question({{"REDIRECT_URI", "/a%20page?y=2"}})->served_path) << "the same page";
+  EXPECT_EQ(read_question({{"REDIRECT_URI", "/other%2epage?x=1"}})->served_path->text(), "/other.page");
+  EXPECT_FALSE(read_question({{"REDIRECT_URI", "/other"}, {"GATEHOUSE_PATH", "/page"}})->served_path);
+  EXPECT_EQ(read_question({{"REDIRECT_URI", "/a%2fb"}}).error().status, 403);
+  EXPECT_FALSE(read(with({{"REDIRECT_URI", "/other"}})).served_path) << "of an authorizer's question only";
+}
+
+TEST(ReadQuestion, ApacheSaysThePathByAGroupOfItsLocationMatch) {
+  EXPECT_EQ(read_question({{"MATCH_GATEHOUSE_PATH", "/served 100%"}, {"GATEHOUSE_PATH", "/other"}})->path.text(),
+            "/served 100%");
+  EXPECT_EQ(read(with({{"MATCH_GATEHOUSE_PATH", "/other"}})).path.text(), read(with({})).path.text());
+}
+
+TEST(ReadQuestion, ApachesLookupsAndErrorDocumentsAreKnown) {
+  EXPECT_TRUE(read_question({{"SERVER_PROTOCOL", "INCLUDED"}})->is_lookup);
+  EXPECT_FALSE(read_question({{"SERVER_PROTOCOL", "HTTP/1.1"}})->is_lookup);
+  EXPECT_FALSE(read(with({{"SERVER_PROTOCOL", "INCLUDED"}})).is_lookup);
+  EXPECT_TRUE(read(with({{"REDIRECT_STATUS", "401"}})).follows_refusal);
+  EXPECT_FALSE(read(with({{"REDIRECT_STATUS", "200"}})).follows_refusal);
+}
+
+TEST(ReadQuestion, WhatIsMalformedIs403WithAPage) {
+  for (const auto& variable : Variables{{"REQUEST_URI", "/a%2fb"},
+                                        {"GATEHOUSE_PATH", "/a\\b"},
+                                        {"HTTP_X", "a\nb"},
+                                        {"HTTP_REMOTE.USER", "evil"},
+                                        {"CONTENT_LENGTH", "x"}}) {
+    const auto request = read_question({variable});
+    ASSERT_FALSE(request) << variable.first;
+    EXPECT_EQ(request.error().status, 403) << variable.first;
+    EXPECT_FALSE(request.error().is_check) << variable.first;
+  }
+  EXPECT_EQ(read_request({{"REQUEST_METHOD", "GET"}}, {.request_id = "id", .is_authorizer = true}).error().status, 403);
+}
+
 // ---- The environment of a script ----
 
 http::Request page(Variables more = {}) {

@@ -206,7 +206,9 @@ TEST(Check, AUserWhoseAttributesDoNotFitIntoAWebServersPageIsRefused) {
   std::ignore = site.store.inner.create_user({many, auth::Key{"username:bob", "u2", testing::hash_of_alice()}});
   const auth::Session session = *site.auth->create_session("u2", {});
   site.cookie = "__Host-session=" + session.token.reveal();
-  EXPECT_EQ(site.serve(check(site, "/app/x")).head.status, 403);
+  make_idle(site);
+  EXPECT_EQ(site.serve(check(site, "/app/x", "GET", true)).head.status, 403);
+  EXPECT_EQ(site.store.calls["rotate"], 0) << "a refused request renews nothing";
 }
 
 class BrokenClock final : public auth::Clock {

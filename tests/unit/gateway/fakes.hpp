@@ -151,6 +151,15 @@ struct Site {
   }
 
   FakeExchange serve(http::Request request) {
+    return run([&](Gateway& gateway, FakeExchange& exchange) { return gateway.serve(std::move(request), exchange); });
+  }
+  FakeExchange authorize(http::Request request, Asker asker = Asker::server) {
+    return run([&](Gateway& gateway, FakeExchange& exchange) {
+      return gateway.serve_authorizer(std::move(request), asker, exchange);
+    });
+  }
+  template <typename Work>
+  FakeExchange run(Work work) {
     FakeExchange exchange;
     exchange.body = std::exchange(next_body, "");
     net::asio::io_context reactor;  // before the pools, whose threads still know it when they end
@@ -158,7 +167,7 @@ struct Site {
     net::WorkerPool write_pool(1, max_pending_writes);
     net::WorkerPool hash_pool(1, 16);
     Gateway gateway({log, read_pool, write_pool, hash_pool, throttle, last_uses, random, store_failures}, settings);
-    net::asio::co_spawn(reactor, gateway.serve(std::move(request), exchange), net::asio::detached);
+    net::asio::co_spawn(reactor, work(gateway, exchange), net::asio::detached);
     reactor.run();
     return exchange;
   }
