@@ -49,8 +49,10 @@ net::Task<Verdict> judge_for_headers(World& world, Scope& scope, bool is_servabl
   co_return verdict;
 }
 
-net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, const Verdict& verdict,
-                        PageAnswer answer) {
+enum class ReadBy { server, visitor };
+
+net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, const Verdict& verdict, PageAnswer answer,
+                        ReadBy reader) {
   const http::Request& request = scope.request;
   const bool keeps_cookie = verdict.error.has_value() || !request.delivers_cookies;
   if (keeps_cookie) scope.context.leave_cookie_alone();
@@ -59,7 +61,7 @@ net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, con
   if (const auto& cookie = scope.context.session_cookie()) {
     cookies.push_back(*cookie);
     // For the page that will carry it: no cache may hand it to somebody else.
-    answer.response.head.headers.add("X-Gatehouse-Cache-Control", "no-store");
+    if (reader == ReadBy::server) answer.response.head.headers.add("X-Gatehouse-Cache-Control", "no-store");
   }
   // The method is the page's and not the question's: the answer to a GET has a body, whatever it is about.
   co_await send(exchange, std::move(answer.response), request.id, false, std::move(cookies));
@@ -70,7 +72,7 @@ net::Task<> send_answer(World& world, Scope& scope, net::Exchange& exchange, con
 net::Task<> serve_check(World& world, Scope& scope, net::Exchange& exchange) {
   const Verdict verdict = co_await judge_for_headers(world, scope, !is_for_web_servers(scope.request.method));
   PageAnswer answer = answer_to(verdict);
-  co_await send_answer(world, scope, exchange, verdict, std::move(answer));
+  co_await send_answer(world, scope, exchange, verdict, std::move(answer), ReadBy::server);
 }
 
 net::Task<> serve_forward(World& world, Scope& scope, net::Exchange& exchange) {
@@ -82,7 +84,8 @@ net::Task<> serve_forward(World& world, Scope& scope, net::Exchange& exchange) {
   const int status = answer.response.head.status;
   if (status != 200) answer.response = error_reply(status, *scope.settings->pages, scope.request);
   if (status == 401 && http::is_navigation(scope.request)) send_to_login(scope, answer);
-  co_await send_answer(world, scope, exchange, verdict, std::move(answer));
+  const ReadBy reader = status == 200 ? ReadBy::server : ReadBy::visitor;
+  co_await send_answer(world, scope, exchange, verdict, std::move(answer), reader);
 }
 
 }  // namespace gatehouse::gateway

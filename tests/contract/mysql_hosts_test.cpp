@@ -100,7 +100,7 @@ TEST(MySqlConnections, AreLeftToReadersHoweverManyWritersWait) {
   };
   EXPECT_TRUE(becomes_true([&] { return waiting() == "2"; }));
   for (int i = 0; i < 100; ++i) {
-    EXPECT_LT(time_of([&] { EXPECT_TRUE(answers(engine)); }), 1s);
+    EXPECT_LT(time_of([&] { EXPECT_TRUE(answers(engine)); }), 5s);
     if (HasFailure()) break;
   }
   EXPECT_EQ(waiting(), "2");
@@ -165,7 +165,7 @@ TEST(MySqlHosts, AStoppedServerIsAnOutageAtOnceAndOverWhenItIsBack) {
   server.stop();
   for (int i = 0; i < 50; ++i) {
     std::string failure;
-    EXPECT_LT(time_of([&] { failure = failure_of(texts(engine, "SELECT 1")); }), 1s);
+    EXPECT_LT(time_of([&] { failure = failure_of(texts(engine, "SELECT 1")); }), 5s);
     EXPECT_EQ(failure, "STORE_UNAVAILABLE");
   }
   EXPECT_EQ(failure_of(engine.write([](Database& database) { return insert(database, "a"); }, Repeat::safe)),
@@ -189,9 +189,9 @@ TEST(MySqlHosts, AFrozenServerIsAnOutageInTimeAndSoonOneAtOnce) {
   ASSERT_TRUE(writes(engine, "before"));
   server.pause();
   std::string failure;
-  EXPECT_LT(time_of([&] { failure = failure_of(texts(engine, "SELECT 1")); }), 3'500ms);
+  EXPECT_LT(time_of([&] { failure = failure_of(texts(engine, "SELECT 1")); }), 8s);
   EXPECT_EQ(failure, "STORE_UNAVAILABLE");
-  EXPECT_LT(time_of([&] { EXPECT_FALSE(writes(engine, "never")); }), 3'500ms);
+  EXPECT_LT(time_of([&] { EXPECT_FALSE(writes(engine, "never")); }), 8s);
   EXPECT_TRUE(becomes_true([&] { return time_of([&] { EXPECT_FALSE(answers(engine)); }) < 100ms; }));
   server.resume();
   EXPECT_TRUE(becomes_true([&] { return answers(engine); }));
@@ -209,7 +209,7 @@ TEST(MySqlHosts, AFrozenServerHoldsNobodyLongerThanTheLimitHoweverManyAsk) {
   server.pause();
   std::vector<std::thread> threads;
   for (int i = 0; i < 24; ++i) {
-    threads.emplace_back([&] { EXPECT_LT(time_of([&] { EXPECT_FALSE(answers(engine)); }), 3'500ms); });
+    threads.emplace_back([&] { EXPECT_LT(time_of([&] { EXPECT_FALSE(answers(engine)); }), 8s); });
   }
   for (std::thread& thread : threads) thread.join();
   server.resume();

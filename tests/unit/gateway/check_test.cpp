@@ -236,6 +236,20 @@ TEST(Check, WhatTheSubrequestSaysOfABodyIsNotWaitedFor) {
   EXPECT_EQ(site.serve(post).head.status, 200);
 }
 
+TEST(Forward, ARefusalIsReadByTheVisitorAndSaysNothingThatIsForServers) {
+  Site site;
+  site.sign_in();
+  site.clock.advance(std::chrono::days(16));
+  http::Request request = site.request("GET", "/app/x");
+  request.endpoint_path = "/auth/forward";
+  request.delivers_cookies = true;
+  const FakeExchange answer = site.ask_over_http(request);
+  EXPECT_EQ(answer.head.status, 401);
+  EXPECT_THAT(answer.all("Set-Cookie"), SizeIs(1));
+  EXPECT_FALSE(answer.head.headers.has("X-Gatehouse-Cache-Control"));
+  EXPECT_EQ(answer.first("Cache-Control"), "no-store");
+}
+
 TEST(Check, DecidesAsThePageItselfIsDecided) {
   const std::set<std::string> methods{"GET", "POST"};
   for (const char* path : {"/public/x", "/app/x", "/admin/x", "/closed/x", "/nowhere", "/app", "/admin/"}) {

@@ -153,6 +153,11 @@ struct Site {
   FakeExchange serve(http::Request request) {
     return run([&](Gateway& gateway, FakeExchange& exchange) { return gateway.serve(std::move(request), exchange); });
   }
+  FakeExchange ask_over_http(http::Request request) {
+    return run([&](Gateway& gateway, FakeExchange& exchange) {
+      return gateway.serve_endpoints(std::move(request), exchange);
+    });
+  }
   FakeExchange authorize(http::Request request, Asker asker = Asker::server) {
     return run([&](Gateway& gateway, FakeExchange& exchange) {
       return gateway.serve_authorizer(std::move(request), asker, exchange);
