@@ -36,6 +36,12 @@ struct Connection::AskedValues {
   bool mpxs_conns = false;
 };
 
+struct Connection::NextRequest {
+  RecordHeader header;
+  BeginRequest begin;
+  std::string rest;  // what was received behind its BEGIN_REQUEST
+};
+
 Connection::Connection(std::shared_ptr<const Service> service, net::Accepted accepted)
     : Wire(accepted.reactor.context, accepted.fd),
       net::Connection(std::move(accepted.host), accepted.reactor),
@@ -68,7 +74,7 @@ void Connection::on_closed() {
 void Connection::on_readable() {
   for (int turn = 0; turn < kReadsPerTurn; ++turn) {
     const std::size_t room = reading_room();
-    // With a full window nothing is read, and so only a peer that is wholly gone is noticed.
+    // With a full window, or a next request, nothing is read, and so only a peer that is wholly gone is noticed.
     if (room == 0) return wait_hang_up();
     const ssize_t count = receive({reactor().scratch.get(), room});
     if (!is_open()) return;
@@ -82,6 +88,7 @@ void Connection::on_readable() {
 }
 
 std::size_t Connection::reading_room() const {
+  if (next_) return 0;
   const bool fills_window = stage_ == Stage::serving && request_->has_body() && !request_->body_ended();
   return fills_window ? std::min(net::Reactor::kScratchSize, request_->window_room()) : net::Reactor::kScratchSize;
 }
@@ -110,6 +117,10 @@ void Connection::consume(std::string_view input) {
     if (step == RecordDecoder::Step::need_more) break;
     if (step == RecordDecoder::Step::malformed || !accept(piece)) return close(net::StreamError::malformed);
     if (!is_open()) return;
+    if (next_) {
+      next_->rest = input;
+      break;
+    }
   }
   guard_header();
 }
@@ -189,6 +200,11 @@ bool Connection::accept_begin(const RecordPiece& piece) {
   const BeginRequest begin = decode_begin_request(piece.content);
   if (stage_ == Stage::idle) {
     open_request(piece.header, begin);
+    return true;
+  }
+  const bool is_whole = request_->body_ended() || !request_->has_body();
+  if (stage_ == Stage::serving && is_whole && keeps_) {
+    next_ = std::make_unique<NextRequest>(piece.header, begin);
     return true;
   }
   // Behind an answer that is out, a request before the end of the last one's STDIN means that the two of us do not
@@ -316,13 +332,22 @@ void Connection::start_draining() {
 }
 
 void Connection::next_request() {
-  if (!keeps_ || !reactor().keeps_idle) return close(net::StreamError::closed);
+  const bool goes_on = keeps_ && (reactor().keeps_idle || next_);
+  if (!goes_on) return close(net::StreamError::closed);
   stage_ = Stage::idle;
   request_.reset();
   disarm_guard();
   release_memory();
+  if (next_) begin_next();
+  if (!is_open()) return;
   guard_header();
   resume_reading();
+}
+
+void Connection::begin_next() {
+  const std::unique_ptr<NextRequest> next = std::move(next_);
+  open_request(next->header, next->begin);
+  if (is_open()) consume(next->rest);
 }
 
 // --- Time ----------------------------------------------------------------------------------------------------------

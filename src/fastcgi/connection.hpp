@@ -4,6 +4,9 @@
 //   idle ── BEGIN_REQUEST ─► params ── PARAMS end ─► serving ── answered, STDIN read ─► idle, or closed
 //                              └─ too large, unknown role ─► draining ◄─┘ STDIN unread
 //
+// HAProxy takes an answer for ended with the last byte that it announces, and sends the next request before our
+// END_REQUEST. A BEGIN_REQUEST behind a whole request therefore waits, and what follows it is not read.
+//
 // The reader is a chain of callbacks and not a coroutine: an idle connection then is this object and one wait.
 #pragma once
 
@@ -34,6 +37,7 @@ class Connection final : public Wire, public Request::Source, public net::Connec
  private:
   enum class Stage : std::uint8_t { idle, params, serving, draining };
   struct AskedValues;
+  struct NextRequest;
 
   void begin() override;
   void on_readable() override;
@@ -62,6 +66,7 @@ class Connection final : public Wire, public Request::Source, public net::Connec
   void answered();
   void start_draining();
   void next_request();
+  void begin_next();
 
   void guard_header();
   void arm_guard(std::chrono::milliseconds time);
@@ -71,6 +76,7 @@ class Connection final : public Wire, public Request::Source, public net::Connec
   RecordDecoder decoder_;
   std::unique_ptr<Request> request_;     // in every stage but idle
   std::unique_ptr<AskedValues> values_;  // while a GET_VALUES comes
+  std::unique_ptr<NextRequest> next_;    // has begun to arrive while the one before is answered
   std::unique_ptr<net::Timer> guard_;    // closes a stalled header or an endless drain
   std::uint32_t guard_number_ = 0;       // tells an expired guard from one that is disarmed in that very moment
   std::size_t ignored_ = 0;              // bytes of records that belong to no open request, since the last BEGIN

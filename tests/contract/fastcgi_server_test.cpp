@@ -828,7 +828,7 @@ TEST(FastcgiServer, RepliesNeverCutARecordThatIsBeingSent) {
   Download download(20'000'000, 20s);
   const House house([&download](ServerRequest& request) { return send_much(request, download); });
   Client client(house.path());
-  client.send(responder_request(true, kParams));
+  client.send(responder_request(false, kParams));  // a kept one would let the next request wait
   ASSERT_TRUE(client.sees_anything_within(10'000));
   for (std::uint16_t id = 2; id < 12; ++id) {
     client.send(raw_record(77, 0, "x") + get_values({"FCGI_MPXS_CONNS"}) + begin_and_params(kResponder, true, {}, id));
