@@ -62,11 +62,25 @@ enum class Doubling {
   list,         // RFC 9110 section 5.3
 };
 
-constexpr std::array kRead{"REQUEST_METHOD"sv,  "REQUEST_URI"sv,         "QUERY_STRING"sv,   "SCRIPT_NAME"sv,
-                           "PATH_INFO"sv,       "REQUEST_SCHEME"sv,      "HTTPS"sv,          "SERVER_NAME"sv,
-                           "SERVER_ADDR"sv,     "SERVER_PORT"sv,         "REMOTE_ADDR"sv,    "CONTENT_TYPE"sv,
-                           "REMOTE_PORT"sv,     "SERVER_PROTOCOL"sv,     "CONTENT_LENGTH"sv, "REDIRECT_URI"sv,
-                           "REDIRECT_STATUS"sv, "MATCH_GATEHOUSE_PATH"sv};
+constexpr std::array kRead{"REQUEST_METHOD"sv,
+                           "REQUEST_URI"sv,
+                           "QUERY_STRING"sv,
+                           "SCRIPT_NAME"sv,
+                           "PATH_INFO"sv,
+                           "REQUEST_SCHEME"sv,
+                           "HTTPS"sv,
+                           "SERVER_NAME"sv,
+                           "SERVER_ADDR"sv,
+                           "SERVER_PORT"sv,
+                           "REMOTE_ADDR"sv,
+                           "CONTENT_TYPE"sv,
+                           "REMOTE_PORT"sv,
+                           "SERVER_PROTOCOL"sv,
+                           "CONTENT_LENGTH"sv,
+                           "REDIRECT_URI"sv,
+                           "REDIRECT_STATUS"sv,
+                           "REDIRECT_REQUEST_METHOD"sv,
+                           "MATCH_GATEHOUSE_PATH"sv};
 
 // HTTP_PROXY would be a program's outgoing proxy; an Authorization header that we did not check would pass for one
 // that we did; the HTTP_ twins of CONTENT_* may differ from what the front server framed the body by.
@@ -299,7 +313,10 @@ std::expected<http::Request, std::string> read(const Variables& raw, const ReadO
   const bool is_mounted = !options.is_authorizer && (options.is_mounted || variables->get("GATEHOUSE_MOUNT") == "1");
   if (auto target = read_target(*variables, options, is_mounted, request); !target)
     return std::unexpected(target.error());
-  request.follows_refusal = variables->get("REDIRECT_STATUS") == "401";
+  if (variables->get("REDIRECT_STATUS") == "401") {
+    const bool is_named = variables->has("REDIRECT_REQUEST_METHOD");
+    request.refused_method = is_named ? variables->get("REDIRECT_REQUEST_METHOD") : request.method;
+  }
   if (options.is_authorizer) {
     request.is_lookup = variables->get("SERVER_PROTOCOL") == "INCLUDED";
     if (auto served = read_served_path(*variables, request); !served) return std::unexpected(served.error());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "gateway/checked.hpp"
@@ -67,7 +68,9 @@ net::Task<> refuse_page(Scope& scope, net::Exchange& exchange, const Verdict& ve
   const bool sends_to_login = status == 401 && asker == Asker::server && !scope.request.is_lookup;
   http::Response response =
       sends_to_login ? sign_in_reply(settings, scope.request) : error_reply(status, *settings.pages, scope.request);
-  if (verdict.error || scope.request.is_lookup) scope.context.leave_cookie_alone();
+  // The login that mod_fcgid shows in its place removes a dead session's cookie.
+  const bool login_follows = asker == Asker::access_checker && settings.login.enabled;
+  if (verdict.error || scope.request.is_lookup || login_follows) scope.context.leave_cookie_alone();
   co_await reply(scope, exchange, std::move(response));
 }
 
@@ -93,14 +96,17 @@ net::Task<> serve_authorizer(World& world, Scope& scope, net::Exchange& exchange
 }
 
 net::Task<bool> serve_refusal(World& world, Scope& scope, net::Exchange& exchange) {
-  Tell tell = [&scope](const auth::User* user, auth::SessionState state) {
-    return tell_in_headers(*scope.settings, user, state);
+  http::Request page = scope.request;
+  page.method = scope.request.refused_method.value_or(page.method);
+  const auto asked = std::make_unique<Scope>(scope.settings, std::move(page), false);
+  Tell tell = [&asked](const auth::User* user, auth::SessionState state) {
+    return tell_in_headers(*asked->settings, user, state);
   };
-  const Verdict verdict = co_await judge_page(world, scope, true, std::move(tell));
+  const Verdict verdict = co_await judge_page(world, *asked, true, std::move(tell));
   const auto refusal = refusal_of(verdict);
   if (!refusal || refusal->response.head.status == 401) co_return false;
-  if (verdict.error) scope.context.leave_cookie_alone();
-  co_await reply_error(scope, exchange, refusal->response.head.status);
+  if (verdict.error) asked->context.leave_cookie_alone();
+  co_await reply_error(*asked, exchange, refusal->response.head.status);
   co_return true;
 }
 

@@ -44,7 +44,7 @@ Rules rules_for(const Settings& settings, const http::Request& request) {
 }
 
 Renews renews_for(const http::Request& request) {
-  if (request.is_lookup || request.follows_refusal) return Renews::not_at_all;
+  if (request.is_lookup || request.refused_method) return Renews::not_at_all;
   return request.delivers_cookies ? Renews::as_configured : Renews::by_extending;
 }
 

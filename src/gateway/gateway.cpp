@@ -179,7 +179,7 @@ net::Task<> Gateway::serve(http::Request request, net::Exchange& exchange) {
     co_await refuse_method(world_, *scope, exchange);
     co_return;
   }
-  if (met == Endpoint::login && scope->request.follows_refusal) {
+  if (met == Endpoint::login && scope->request.refused_method) {
     const bool is_answered = co_await serve_refusal(world_, *scope, exchange);
     if (is_answered) co_return;
   }

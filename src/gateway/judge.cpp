@@ -44,7 +44,6 @@ Rules rules_of_checked(const Settings& settings, const http::Request& request, c
   const std::string_view path = asked.text();
   for (std::size_t begin = 1, end = path.find('/', begin); end != path.npos;
        begin = end + 1, end = path.find('/', begin)) {
-    if (!path.substr(begin, end - begin).contains('.')) continue;
     const auto script = http::Path::from_decoded(path.substr(0, end));
     if (script) add_script_rule(rules, settings, *script, request);
   }

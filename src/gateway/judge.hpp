@@ -45,7 +45,7 @@ struct Verdict {
 /// Returns the rules of a request whose script we run: the downstream knows which one that is.
 [[nodiscard]] Rules rules_of(const Settings& settings, const http::Request& request);
 /// Returns the rules of a request whose script the web server runs. Which part of the path that is, it does not say, so
-/// every beginning of `path` whose last segment has a dot ("/admin.php" of "/admin.php/x") counts as one.
+/// every beginning of `path` counts as one ("/admin" of "/admin/x").
 [[nodiscard]] Rules rules_of_checked(const Settings& settings, const http::Request& request, const http::Path& path);
 
 /// TRACE and CONNECT: for the web server to answer, if anybody. A script that echoes a request would show its cookies.

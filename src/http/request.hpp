@@ -26,9 +26,9 @@ struct Request {
   /// Authorizer door: Apache looks a file up for itself (an index page, what stands behind a script's name) and serves
   /// nothing yet.
   bool is_lookup = false;
-  /// The front server shows this in the place of a page that it was to refuse, whatever the reason was (Apache's
-  /// ErrorDocument 401).
-  bool follows_refusal = false;
+  /// The method of a page that the front server was to refuse, whatever the reason was, and in whose place it shows
+  /// this (Apache's ErrorDocument 401).
+  std::optional<std::string> refused_method;
   /// Check and authorizer doors: the front server passes a Set-Cookie of ours on to the visitor.
   bool delivers_cookies = false;
   /// SCRIPT_NAME (PATH_INFO where mounted) as the front server gave it; an endpoint is met by it first.

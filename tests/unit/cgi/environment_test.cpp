@@ -381,8 +381,9 @@ TEST(ReadQuestion, ApachesLookupsAndErrorDocumentsAreKnown) {
   EXPECT_TRUE(read_question({{"SERVER_PROTOCOL", "INCLUDED"}})->is_lookup);
   EXPECT_FALSE(read_question({{"SERVER_PROTOCOL", "HTTP/1.1"}})->is_lookup);
   EXPECT_FALSE(read(with({{"SERVER_PROTOCOL", "INCLUDED"}})).is_lookup);
-  EXPECT_TRUE(read(with({{"REDIRECT_STATUS", "401"}})).follows_refusal);
-  EXPECT_FALSE(read(with({{"REDIRECT_STATUS", "200"}})).follows_refusal);
+  EXPECT_EQ(read(with({{"REDIRECT_STATUS", "401"}})).refused_method, "GET");
+  EXPECT_EQ(read(with({{"REDIRECT_STATUS", "401"}, {"REDIRECT_REQUEST_METHOD", "POST"}})).refused_method, "POST");
+  EXPECT_FALSE(read(with({{"REDIRECT_STATUS", "200"}, {"REDIRECT_REQUEST_METHOD", "POST"}})).refused_method);
 }
 
 TEST(ReadQuestion, WhatIsMalformedIs403WithAPage) {

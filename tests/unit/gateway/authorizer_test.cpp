@@ -221,7 +221,7 @@ TEST(Authorizer, ABugIsA503) {
 http::Request error_page(Site& site, std::string_view path) {
   http::Request request = site.navigation(path);
   request.endpoint_path = "/auth/login";
-  request.follows_refusal = true;
+  request.refused_method = "GET";
   return request;
 }
 
@@ -240,6 +240,28 @@ TEST(ErrorDocument, SaysNotAllowedToAUserWhomThePageIsNotFor) {
   EXPECT_EQ(answer.head.status, 403);
   EXPECT_EQ(site.store.calls["rotate"] + site.store.calls["extend"], 0);
   EXPECT_EQ(site.serve(error_page(site, "/closed/x")).head.status, 403);
+}
+
+TEST(ErrorDocument, ShowsTheLoginToAFormOfAnotherSiteWhoseSessionDoesNotCount) {
+  Site site;
+  site.sign_in();
+  http::Request request = error_page(site, "/admin/x");
+  request.refused_method = "POST";
+  request.headers.add("origin", "https://evil.example");
+  EXPECT_EQ(site.serve(request).head.status, 200);
+}
+
+TEST(ErrorDocument, RemovesADeadSessionsCookieAndTheAccessCheckerDoesNot) {
+  Site site;
+  site.sign_in();
+  site.clock.advance(std::chrono::days(16));
+  const http::Request asked = delivering(site.navigation("/app/x"));
+  EXPECT_THAT(site.authorize(asked, Asker::access_checker).all("Set-Cookie"), IsEmpty());
+  EXPECT_THAT(site.serve(error_page(site, "/app/x")).all("Set-Cookie"),
+              ::testing::Contains(StartsWith("__Host-session=;")));
+  EXPECT_THAT(site.serve(error_page(site, "/closed/x")).all("Set-Cookie"), SizeIs(1));
+  site.settings->login.enabled = false;
+  EXPECT_THAT(site.authorize(asked, Asker::access_checker).all("Set-Cookie"), SizeIs(1));
 }
 
 TEST(ErrorDocument, SaysNotNowWhereNobodyIsKnown) {
