@@ -260,14 +260,19 @@ class CommandLine {
       const auto config = cli::load_config(arguments_.config_file);
       return config ? cli::snippet(*config, arguments_.snippet) : kConfigError;
     });
-    snippet->add_option("server", arguments_.snippet.server, "nginx (check door) or caddy (forward door)")
+    snippet
+        ->add_option("server", arguments_.snippet.server,
+                     "nginx (check door), apache, lighttpd (authorizer door), caddy (forward door)")
         ->required()
         ->type_name("SERVER");
     snippet
         ->add_option("--part", arguments_.snippet.part,
-                     "Of nginx's: into the server block, beside fastcgi_pass, beside proxy_pass, into the http block")
-        ->check(CLI::IsMember({"server", "application", "proxy", "http"}))
-        ->default_str("server");
+                     "nginx: server (block; without), application (beside fastcgi_pass), proxy (beside proxy_pass), "
+                     "http (block). "
+                     "apache: authorizer (without, where `listen` has an address of the loopback) and provider "
+                     "(mod_authnz_fcgi), access-checker (mod_fcgid), gateway (mod_proxy_fcgi; else without), fcgid. "
+                     "lighttpd: authorizer (without), gateway, spawned")
+        ->type_name("PART");
     snippet->add_option("--over", arguments_.snippet.over, "How it asks; without: fastcgi if `listen` has an address")
         ->check(CLI::IsMember({"fastcgi", "http"}));
   }

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
+#include <vector>
 
 #include "app/cli/commands.hpp"
 #include "app/cli/output.hpp"
@@ -24,6 +27,62 @@ Text nginx_part(const config::Config& config, std::string_view part, std::string
   if (part == "proxy") return nginx_proxy_part(config);
   if (part == "http") return nginx_http_part(config);
   return nginx_server_part(config, over_of(config, over));
+}
+
+std::string own_program() {
+  return std::filesystem::read_symlink("/proc/self/exe").string();
+}
+
+Text lighttpd_part(const config::Config& config, std::string_view part) {
+  if (part == "gateway") return lighttpd_gateway_part(config);
+  if (part == "spawned") return lighttpd_spawned_part(config, own_program());
+  return lighttpd_authorizer_part(config);
+}
+
+Text apache_part(const config::Config& config, std::string_view part) {
+  if (part.empty()) part = apache_default_part(config);
+  if (part == "authorizer") return apache_authorizer_part(config);
+  if (part == "provider") return apache_provider_part(config);
+  if (part == "gateway") return apache_gateway_part(config);
+  if (part == "fcgid") return apache_fcgid_part(config, own_program());
+  return apache_access_checker_part(config, own_program());
+}
+
+/// A web server that there is configuration for.
+struct Server {
+  std::string_view name;
+  std::vector<std::string_view>
+      parts;  ///< what --part may say; without it the first, of Apache's the one that suits. None: it is one text
+  std::vector<std::string_view> ways;  ///< what --over may say
+};
+
+const std::array kServers{
+    Server{"nginx", {"server", "application", "proxy", "http"}, {"fastcgi", "http"}},
+    Server{"apache", {"authorizer", "provider", "access-checker", "gateway", "fcgid"}, {"fastcgi"}},
+    Server{"caddy", {}, {"http"}},
+    Server{"lighttpd", {"authorizer", "gateway", "spawned"}, {"fastcgi"}},
+};
+
+bool is_allowed(std::string_view option, const std::vector<std::string_view>& allowed) {
+  return option.empty() || std::ranges::find(allowed, option) != allowed.end();
+}
+
+// Returns what is wrong; empty: nothing.
+std::string complaint_about(const SnippetArguments& arguments) {
+  const auto server = std::ranges::find(kServers, arguments.server, &Server::name);
+  if (server == kServers.end()) {
+    std::vector<std::string_view> names;
+    std::ranges::transform(kServers, std::back_inserter(names), &Server::name);
+    return fmt::format("snippet: there is none for {}; allowed: {}", arguments.server, fmt::join(names, ", "));
+  }
+  if (!is_allowed(arguments.part, server->parts)) {
+    if (server->parts.empty()) return fmt::format("snippet: for {} it is one text, without --part", server->name);
+    return fmt::format("snippet: --part of {}: {}", server->name, fmt::join(server->parts, ", "));
+  }
+  if (!is_allowed(arguments.over, server->ways)) {
+    return fmt::format("snippet: {} asks over {} only", server->name, fmt::join(server->ways, ", "));
+  }
+  return {};
 }
 
 // What a shell has redirected is empty by now. An empty file would be taken, and the site be open: this one is not.
@@ -51,13 +110,24 @@ std::expected<std::string, std::string> http_socket_to_ask(const config::Config&
   return std::unexpected("trusted_proxies: empty, so that over TCP nothing that the web server says would be believed");
 }
 
-int snippet(const config::Config& config, const SnippetArguments& arguments) {
-  if (arguments.server == "nginx") return print(nginx_part(config, arguments.part, arguments.over));
-  if (arguments.server != "caddy") {
-    return complain(kUsage, "snippet: there is none for " + arguments.server + " yet; allowed: nginx, caddy");
+std::vector<std::string> other_spellings(std::string_view header) {
+  std::vector<std::string> spellings{std::string(header)};
+  for (std::size_t at = 0; at < header.size() && spellings.size() < 64; ++at) {
+    if (header[at] != '-' && header[at] != '_') continue;
+    for (std::size_t i = 0, count = spellings.size(); i < count; ++i) {
+      spellings.push_back(spellings[i]);
+      spellings.back()[at] = header[at] == '-' ? '_' : '-';
+    }
   }
-  if (arguments.over == "fastcgi") return complain(kUsage, "snippet: Caddy asks over HTTP only");
-  if (!arguments.part.empty()) return complain(kUsage, "snippet: --part is nginx's; Caddy's is one text");
+  spellings.erase(spellings.begin());
+  return spellings;
+}
+
+int snippet(const config::Config& config, const SnippetArguments& arguments) {
+  if (const std::string complaint = complaint_about(arguments); !complaint.empty()) return complain(kUsage, complaint);
+  if (arguments.server == "nginx") return print(nginx_part(config, arguments.part, arguments.over));
+  if (arguments.server == "apache") return print(apache_part(config, arguments.part));
+  if (arguments.server == "lighttpd") return print(lighttpd_part(config, arguments.part));
   return print(caddy_site_part(config));
 }
 

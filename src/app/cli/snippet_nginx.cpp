@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
 
 #include "app/cli/snippet.hpp"
 #include "http/headers.hpp"
@@ -392,20 +391,6 @@ proxy_set_header  X-Forwarded-Proto $scheme;
 # Who it is; a header whose value is empty is not sent. Neither is what an application must not believe of a visitor, nor
 # a name with a '_', which many frameworks read as the one with a '-' (nginx drops them itself, unless it is told not to).
 {proxied})";
-
-// The same name with some of its '-' and '_' exchanged.
-std::vector<std::string> other_spellings(std::string_view header) {
-  std::vector<std::string> spellings{std::string(header)};
-  for (std::size_t at = 0; at < header.size() && spellings.size() < 64; ++at) {
-    if (header[at] != '-' && header[at] != '_') continue;
-    for (std::size_t i = 0, count = spellings.size(); i < count; ++i) {
-      spellings.push_back(spellings[i]);
-      spellings.back()[at] = header[at] == '-' ? '_' : '-';
-    }
-  }
-  spellings.erase(spellings.begin());
-  return spellings;
-}
 
 std::string proxied_header(std::string_view header, std::string_view value) {
   std::string lines = fmt::format("proxy_set_header  {} {};\n", header, value);

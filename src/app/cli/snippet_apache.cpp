@@ -1,0 +1,364 @@
+// Apache's configuration, made from ours: for the authorizer door (mod_authnz_fcgi, mod_fcgid's FcgidAccessChecker) and
+// for the gateway door (mod_proxy_fcgi, mod_fcgid). Each line that closes a trap says which.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "app/cli/snippet.hpp"
+#include "http/headers.hpp"
+#include "policy/route.hpp"
+
+namespace gatehouse::app::cli {
+
+namespace {
+
+using Text = std::expected<std::string, std::string>;
+
+bool is_tcp(const std::string& listen) {
+  return listen.starts_with("tcp:");
+}
+
+bool is_loopback(const std::string& listen) {
+  return listen.starts_with("tcp:127.") || listen.starts_with("tcp:localhost:") || listen.starts_with("tcp:[::1]:");
+}
+
+// "tcp:HOST:PORT" → "fcgi://HOST:PORT"; "unix:PATH" → "unix:PATH|fcgi://gatehouse", where the host is a name only.
+std::string proxied(const std::string& listen) {
+  return is_tcp(listen) ? "fcgi://" + listen.substr(4) : listen + "|fcgi://gatehouse";
+}
+
+Text address_to_proxy_to(const config::Config& config) {
+  if (config.listen.empty()) return std::unexpected("listen: there is no FastCGI socket that Apache could reach");
+  const auto socket = std::ranges::find_if_not(config.listen, is_tcp);
+  return proxied(socket == config.listen.end() ? config.listen.front() : *socket);
+}
+
+Text provider_address(const config::Config& config) {
+  auto socket = std::ranges::find_if(config.listen, is_loopback);
+  if (socket == config.listen.end()) socket = std::ranges::find_if(config.listen, is_tcp);
+  if (socket != config.listen.end()) return "fcgi://" + socket->substr(4) + "/";
+  return std::unexpected(
+      "listen: mod_authnz_fcgi speaks TCP only; add an address of the loopback, such as listen: tcp:127.0.0.1:9100, or "
+      "take --part access-checker or --part gateway");
+}
+
+// ── headers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+bool is_configured(const config::Config& config, std::string_view header) {
+  return std::ranges::any_of(config.identity.headers,
+                             [&](const auto& each) { return http::equals_ignoring_case(each.first, header); });
+}
+
+std::string variable_of(std::string_view header) {
+  std::string name = "HTTP_" + std::string(header);
+  std::ranges::transform(name, name.begin(), [](char c) {
+    if (c >= 'a' && c <= 'z') return static_cast<char>(c - 'a' + 'A');
+    return c == '-' ? '_' : c;
+  });
+  return name;
+}
+
+std::string unset(std::string_view header) {
+  std::string lines = fmt::format("RequestHeader unset {} early\n", header);
+  for (const std::string& spelling : other_spellings(header)) {
+    lines += fmt::format("RequestHeader unset {} early\n", spelling);
+  }
+  return lines;
+}
+
+std::string unset_headers(const config::Config& config) {
+  static constexpr std::array kAlwaysOwned{
+      "Authorization",  "Proxy", "Remote-User", "X-Gatehouse-User", "X-Gatehouse-User-Id", "X-Gatehouse-Session-State",
+      "Redirect-Status"};
+  std::string lines;
+  for (const std::string_view header : kAlwaysOwned) {
+    if (!is_configured(config, header)) lines += unset(header);
+  }
+  for (const auto& [header, attribute] : config.identity.headers) lines += unset(header);
+  return lines;
+}
+
+std::string set_headers(const config::Config& config) {
+  std::string lines;
+  for (const auto& [header, attribute] : config.identity.headers) {
+    lines += fmt::format("    RequestHeader set {} \"expr=%{{reqenv:{}}}\"\n", header, variable_of(header));
+  }
+  return lines;
+}
+
+std::string unset_variables(const config::Config& config) {
+  std::string lines;
+  for (const std::string_view name : {"REMOTE_USER", "AUTH_TYPE", "GATEHOUSE_USER_ID", "GATEHOUSE_SESSION_STATE"}) {
+    lines += fmt::format("    Header always unset Variable-{}\n", name);
+  }
+  for (const auto& [header, attribute] : config.identity.headers) {
+    lines += fmt::format("    Header always unset Variable-{}\n", variable_of(header));
+  }
+  return lines;
+}
+
+// ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::string_view kAsked =
+    R"conf(# A method that answers before anybody is asked.
+TraceEnable Off
+
+# What a visitor calls himself is gone before anybody is asked, also as a name with a '_', which applications behind
+# ProxyPass would read as the same.
+{unset}
+# The path that is decided is the one that Apache serves, in subrequests and internal redirects too. Nothing else that
+# names it is set there: SetEnvIf is for requests of a visitor's only.
+<LocationMatch "^{not_the_question}(?<GATEHOUSE_PATH>(?s).*)$">
+    SetEnvIf Request_Method "^(.*)$" GATEHOUSE_METHOD=$1
+    # Cookies of an answer about an internal redirect would come twice.
+    SetEnvIfExpr "-z reqenv('REDIRECT_STATUS')" GATEHOUSE_COOKIES=1
+</LocationMatch>
+)conf";
+
+std::string asked(const config::Config& config, std::string_view not_the_question) {
+  return fmt::format(kAsked, fmt::arg("unset", unset_headers(config)), fmt::arg("not_the_question", not_the_question));
+}
+
+constexpr std::string_view kTraps =
+    R"conf(# Traps that Apache leaves open:
+#   - a <Location> further down with a `Require` of its own takes the place of the one here and may open its pages to
+#     everybody: write `AuthMerging And` beside it. That is why the include is the last line.
+#   - `Redirect` and `RewriteRule ... [R]` of the virtual host answer before anybody is asked. What a RewriteRule in a
+#     folder's .htaccess leads to by [P] is decided by the path before.
+#   - an `ErrorDocument` that is a page of a protected folder: name a file that the routes make public.
+)conf";
+
+// ── mod_authnz_fcgi ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::string_view kProviderPart =
+    R"conf(# Made by `gatehouse snippet apache --part provider` from {file}; make it again when that file's `listen` changes.
+# Include it once, outside of every <VirtualHost>: Apache takes this line nowhere else.
+AuthnzFcgiDefineProvider authnz Gatehouse {address}
+)conf";
+
+constexpr std::string_view kAuthorizerPart =
+    R"conf(# Made by `gatehouse snippet apache --part authorizer` from {file}; make it again when that file's `listen`,
+# `identity`, `endpoints` or `login` change, or when a first route becomes public. Include it as the last line of a
+# <VirtualHost>, and what `--part provider` prints outside of it:
+#     a2enmod authnz_fcgi headers setenvif proxy_fcgi
+# From then on Apache asks over FastCGI about every page of that virtual host before it serves it, and the routes decide.
+# Scripts, whoever runs them, find the user in REMOTE_USER and the configured headers.
+{traps}
+{asked}
+<Location "/">
+    # And what other sections forbid (.htaccess, <Files>) stays forbidden. `Satisfy Any` would let one of the two do.
+    AuthMerging And
+    <IfModule mod_access_compat.c>
+        Satisfy All
+    </IfModule>
+    # Nobody is asked for a Basic name and password.
+    AuthType None
+    AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative On RequireBasicAuth Off UserExpr "%{{reqenv:REMOTE_USER}}"
+{require}    # Each takes the place of what the visitor sent, also where it is empty.
+{set}</Location>
+
+# Apache would not ask about the index page of a folder, or about what a RewriteRule of a folder leads to, in sections that
+# are the same as before. With this one they are not.
+<If "%{{IS_SUBREQ}} == 'true' || reqenv('REDIRECT_STATUS') == '200'">
+    AuthName gatehouse
+</If>
+
+# Login, logout and what else Gatehouse shows by itself.
+<Location "{prefix}/">
+    AuthMerging Off
+    AuthnzFcgiCheckAuthnProvider None
+    Require all granted
+    ProxyPass "{endpoints}{prefix}/" connectiontimeout=2 timeout=60 retry=0
+</Location>
+{question})conf";
+
+constexpr std::string_view kRequire = "    Require Gatehouse\n";
+
+constexpr std::string_view kRequireOrNobody =
+    R"conf(    # mod_authnz_fcgi lets in nobody without a name. So on every page Apache first asks itself, by the subrequest of -U,
+    # whether it is public and the visitor has none.
+    <RequireAny>
+        Require expr "-U '{prefix}/-'"
+        Require Gatehouse
+    </RequireAny>
+)conf";
+
+constexpr std::string_view kQuestion =
+    R"conf(
+# The subrequest. Gatehouse, which sees that it is one, renews no session for it and redirects nobody.
+<Location "{prefix}/-">
+    # -U takes every status below 400 for a yes. Authoritative Off makes an error, 500, of whatever is not 200: then nobody
+    # has said who it is. And a "no" is none for the log.
+    AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative Off RequireBasicAuth Off UserExpr nobody
+    LogLevel core:crit authz_core:crit
+    <RequireAll>
+        Require expr "%{{IS_SUBREQ}} == 'true'"
+        Require expr "-z reqenv('REMOTE_USER')"
+        Require Gatehouse
+    </RequireAll>
+</Location>
+)conf";
+
+bool has_public_route(const config::Config& config) {
+  return std::ranges::any_of(config.routes, [](const auto& route) { return route.access == policy::Access::public_; });
+}
+
+// Of the bytes that a prefix may hold, only the dot means something else in a regular expression.
+std::string as_pattern(std::string_view prefix) {
+  std::string pattern;
+  for (const char c : prefix) pattern += c == '.' ? "\\." : std::string(1, c);
+  return pattern;
+}
+
+std::string with_prefix(std::string_view text, const std::string& prefix) {
+  return fmt::format(fmt::runtime(text), fmt::arg("prefix", prefix));
+}
+
+std::string file_of(const config::Config& config) {
+  return std::filesystem::absolute(config.file).lexically_normal().string();
+}
+
+// ── mod_fcgid ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::string_view kAccessCheckerPart =
+    R"conf(# Made by `gatehouse snippet apache --part access-checker` from {file}; make it again when that file's
+# `identity`, `endpoints` or `login` change. Include it as the last line of a <VirtualHost>:
+#     a2enmod fcgid headers setenvif
+# From then on Apache asks processes of Gatehouse, which it starts and ends by itself, about every page of that virtual
+# host before it serves it, and the routes decide. They run as Apache's user, to whom the configuration and the database
+# have to be open. Scripts, whoever runs them, find the user in REMOTE_USER and the configured headers.
+{traps}#   - such a page comes with status 200, whatever the error was.
+#   - %u of the access log is empty; the name is in %{{REMOTE_USER}}e.
+#   - on redirects and error pages that Apache makes by itself (the slash of a folder, 404) it leaves `Variable-...` lines
+#     that tell the visitor who he is.
+
+{asked}
+FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}"
+
+# The pages.
+<LocationMatch "^(?!{endpoints}$)">
+    <IfModule mod_access_compat.c>
+        # With `Satisfy Any` a mere `Require all granted` would do.
+        Satisfy All
+    </IfModule>
+    FcgidAccessChecker "{program}"
+    FcgidAccessCheckerAuthoritative On
+{on_401}    # Each takes the place of what the visitor sent, also where it is empty.
+{set}    # What mod_fcgid leaves in the answer to the visitor.
+{variables}</LocationMatch>
+
+# Login, logout and what else Gatehouse shows by itself. A whole path each, which ends in the program: what follows it
+# would be a path that Apache looks up, and asks about.
+AliasMatch "^{endpoints}$" "{program}"
+<LocationMatch "^{endpoints}$">
+    AuthMerging Off
+    Require all granted
+    Options +ExecCGI
+    SetHandler fcgid-script
+    FcgidWrapper "{program}" virtual
+</LocationMatch>
+)conf";
+
+std::string endpoints_pattern(const config::Config& config) {
+  return fmt::format("{}/({}logout|session)", as_pattern(config.endpoints.prefix),
+                     config.login.enabled ? "login|" : "");
+}
+
+std::string on_401(const config::Config& config) {
+  if (!config.login.enabled) return {};
+  return fmt::format(
+      "    # Who has no session sees the login form in the place of the page.\n    ErrorDocument 401 {}/login\n",
+      config.endpoints.prefix);
+}
+
+constexpr std::string_view kFcgidPart =
+    R"conf(# Made by `gatehouse snippet apache --part fcgid` from {file}. Include it in a <VirtualHost>:
+#     a2enmod fcgid alias env
+# Every request of that virtual host goes to processes of Gatehouse, which Apache starts and ends by itself; Gatehouse
+# runs the scripts. They run as Apache's user, to whom the configuration and the database have to be open. For a part of
+# the site: Alias "/app" "{program}", without the slash at the end, and <Location "/app">.
+TraceEnable Off
+FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}" IOTimeout 75
+# The longest upload; mod_fcgid's default is 128 KiB.
+FcgidMaxRequestLen 104857600
+
+Alias "/" "{program}/"
+<Location "/">
+    # Gatehouse decides who gets in. Nothing here may ask for a name and a password of its own.
+    AuthMerging Off
+    Require all granted
+    Options +ExecCGI
+    SetHandler fcgid-script
+    FcgidWrapper "{program}" virtual
+    # The path is what follows the program's.
+    SetEnv GATEHOUSE_MOUNT 1
+</Location>
+)conf";
+
+// ── mod_proxy_fcgi ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+constexpr std::string_view kGatewayPart =
+    R"conf(# Made by `gatehouse snippet apache --part gateway` from {file}; make it again when that file's `listen` changes.
+# Include it in a <VirtualHost>:
+#     a2enmod proxy_fcgi setenvif
+# Every request of that virtual host goes to Gatehouse, which runs the scripts.
+TraceEnable Off
+
+<Location "/">
+    # Gatehouse decides who gets in. Nothing here may ask for a name and a password of its own.
+    AuthMerging Off
+    Require all granted
+    # The path that Apache decoded, and rewrote where it was told to.
+    SetEnvIfExpr "%{{REQUEST_URI}} =~ m#^((?s).*)$#" GATEHOUSE_PATH=$1
+    # `timeout` is longer than the longest of a downstream (30s), so that a visitor gets Gatehouse's 504 with its request id.
+    # Kept connections are used again for less time than Gatehouse keeps idle ones.
+    ProxyPass "{address}/" enablereuse=on ttl=20 connectiontimeout=2 timeout=75 retry=0
+</Location>
+)conf";
+
+}  // namespace
+
+std::expected<std::string, std::string> apache_provider_part(const config::Config& config) {
+  const Text address = provider_address(config);
+  if (!address) return address;
+  return fmt::format(kProviderPart, fmt::arg("file", file_of(config)), fmt::arg("address", *address));
+}
+
+std::expected<std::string, std::string> apache_authorizer_part(const config::Config& config) {
+  if (const Text provider = provider_address(config); !provider) return provider;
+  const Text endpoints = address_to_proxy_to(config);
+  if (!endpoints) return endpoints;
+  const std::string& prefix = config.endpoints.prefix;
+  const bool asks_about_nobody = has_public_route(config);
+  const std::string not_the_question = asks_about_nobody ? fmt::format("(?!{}/-$)", as_pattern(prefix)) : "";
+  return fmt::format(kAuthorizerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", fmt::format(kTraps)),
+                     fmt::arg("asked", asked(config, not_the_question)), fmt::arg("prefix", prefix),
+                     fmt::arg("require", with_prefix(asks_about_nobody ? kRequireOrNobody : kRequire, prefix)),
+                     fmt::arg("set", set_headers(config)), fmt::arg("endpoints", *endpoints),
+                     fmt::arg("question", asks_about_nobody ? with_prefix(kQuestion, prefix) : ""));
+}
+
+std::string apache_access_checker_part(const config::Config& config, const std::string& program) {
+  return fmt::format(kAccessCheckerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", fmt::format(kTraps)),
+                     fmt::arg("asked", asked(config, "")), fmt::arg("program", program),
+                     fmt::arg("endpoints", endpoints_pattern(config)), fmt::arg("on_401", on_401(config)),
+                     fmt::arg("set", set_headers(config)), fmt::arg("variables", unset_variables(config)));
+}
+
+std::expected<std::string, std::string> apache_gateway_part(const config::Config& config) {
+  const Text address = address_to_proxy_to(config);
+  if (!address) return address;
+  return fmt::format(kGatewayPart, fmt::arg("file", file_of(config)), fmt::arg("address", *address));
+}
+
+std::string apache_fcgid_part(const config::Config& config, const std::string& program) {
+  return fmt::format(kFcgidPart, fmt::arg("file", file_of(config)), fmt::arg("program", program));
+}
+
+std::string_view apache_default_part(const config::Config& config) {
+  return std::ranges::any_of(config.listen, is_loopback) ? "authorizer" : "gateway";
+}
+
+}  // namespace gatehouse::app::cli
