@@ -110,6 +110,7 @@ class Application::Impl {
 
  private:
   [[nodiscard]] std::vector<asio::io_context*> contexts();
+  [[nodiscard]] bool is_spawned() const;
   void start_serving();
   void wait_for_signals();
   void reload();
@@ -132,6 +133,10 @@ std::vector<asio::io_context*> Application::Impl::contexts() {
   out.reserve(reactors_.size());
   for (const auto& reactor : reactors_) out.push_back(&reactor->context());
   return out;
+}
+
+bool Application::Impl::is_spawned() const {
+  return std::ranges::any_of(listeners_, [](const Listener& listener) { return listener.fd == STDIN_FILENO; });
 }
 
 int Application::Impl::run() {
@@ -165,7 +170,8 @@ void Application::Impl::start_serving() {
 }
 
 // The thread that waits here is the only one that signals reach. The first TERM drains, a second one, or the end of
-// the drain time, closes what is left.
+// the drain time, closes what is left. But who started us on descriptor 0 says TERM again by rote: mod_fcgid a second
+// after the first, in a graceful restart, and KILL seven seconds later.
 void Application::Impl::wait_for_signals() {
   const sigset_t signals = handled_signals();
   std::optional<std::chrono::steady_clock::time_point> drain_end;
@@ -182,13 +188,14 @@ void Application::Impl::wait_for_signals() {
     if (number == kDrainedSignal && drain_end) return;
     if (number == SIGHUP && !drain_end) reload();
     const bool is_stop = number == SIGTERM || number == SIGINT;
-    const bool is_over = drain_end && (is_stop || (number == -1 && errno == EAGAIN));
+    const bool is_by_rote = number == SIGTERM && is_spawned();
+    const bool is_over = drain_end && ((is_stop && !is_by_rote) || (number == -1 && errno == EAGAIN));
     if (is_over) {
       house_.log().write(ops::LogLevel::warn, "stopped_hard", {{"reason", "requests were still running"}});
       server_->close_all();
       return;
     }
-    if (is_stop) {
+    if (is_stop && !drain_end) {
       begin_drain();
       drain_end = std::chrono::steady_clock::now() + kDrainTime;
     }

@@ -47,6 +47,7 @@ class House {
   [[nodiscard]] auth::Store& store() { return *store_; }
   [[nodiscard]] const auth::Clock& clock() const { return clock_; }
   [[nodiscard]] net::WorkerPool& write_pool() { return write_pool_; }
+  [[nodiscard]] std::vector<net::WorkerPool*> pools() { return {&read_pool_, &write_pool_, &hash_pool_}; }
   /// Only after `open`.
   [[nodiscard]] gateway::Gateway& gateway() { return *gateway_; }
 

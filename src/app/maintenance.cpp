@@ -6,8 +6,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <atomic>
-#include <memory>
+#include <algorithm>
+#include <utility>
 
 #include "app/service_manager.hpp"
 
@@ -23,13 +23,20 @@ constexpr auto kPruneInterval = 1h;
 // Dead rows stay two days: a wall clock that jumped a day ahead and comes back must not have cost anybody a session.
 constexpr auto kPruneGrace = 48h;
 constexpr std::size_t kPruneBatch = 500;
+constexpr int kSoon = 8;
+
+// With a store that does not answer, every thread may be in a call for as long as one may take: for a connection, for
+// the answer, and both once more after a failure. Or for as long as hashes take on a machine that swaps.
+std::chrono::milliseconds longest_store_call(const config::Store& store) {
+  return std::max<std::chrono::milliseconds>(30s, 3 * (store.mysql.acquire_timeout + store.mysql.timeout));
+}
 
 }  // namespace
 
 Maintenance::Maintenance(asio::io_context& reactor, std::vector<asio::io_context*> reactors, House& house)
     : reactor_(reactor),
-      reactors_(std::move(reactors)),
       house_(house),
+      self_test_(std::move(reactors), house.pools(), longest_store_call(house.config().store)),
       flush_timer_(reactor),
       prune_timer_(reactor),
       watchdog_timer_(reactor) {}
@@ -88,15 +95,15 @@ net::Task<> Maintenance::prune_each_hour() {
   }
 }
 
-// The watchdog is fed only if every reactor has turned since the last time: a process that accepts and no longer
-// answers must be restarted.
+// A process that accepts and no longer answers must be restarted. One that was only held up is asked again soon.
 net::Task<> Maintenance::feed_watchdog(std::chrono::milliseconds interval) {
+  bool has_passed = true;
   while (true) {
-    const auto answered = std::make_shared<std::atomic<std::size_t>>(0);
-    for (asio::io_context* reactor : reactors_) asio::post(*reactor, [answered] { ++*answered; });
-    const bool goes_on = co_await pause(watchdog_timer_, interval);
+    self_test_.ask();
+    const bool goes_on = co_await pause(watchdog_timer_, has_passed ? interval : interval / kSoon);
     if (!goes_on) co_return;
-    if (answered->load() == reactors_.size()) service_manager::feed_watchdog();
+    has_passed = self_test_.passed();
+    if (has_passed) service_manager::feed_watchdog();
   }
 }
 

@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "app/house.hpp"
+#include "app/self_test.hpp"
 
 namespace gatehouse::app {
 
 /// Confined to its reactor's thread once started; the references must outlive the reactor's run.
 class Maintenance {
  public:
-  /// Works on `reactor`. Every one of `reactors` is asked whether it still turns before the watchdog is fed.
+  /// Works on `reactor`. Every one of `reactors`, and every pool of the house's, must do so too for the watchdog to be
+  /// fed.
   Maintenance(net::asio::io_context& reactor, std::vector<net::asio::io_context*> reactors, House& house);
   void start();
   /// Ends every loop. Thread-safe.
@@ -28,8 +30,8 @@ class Maintenance {
   [[nodiscard]] net::Task<> feed_watchdog(std::chrono::milliseconds interval);
 
   net::asio::io_context& reactor_;
-  const std::vector<net::asio::io_context*> reactors_;
   House& house_;
+  SelfTest self_test_;
   bool is_stopped_ = false;  // on the reactor's thread
   Timer flush_timer_;
   Timer prune_timer_;

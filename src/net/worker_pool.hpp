@@ -9,6 +9,8 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <expected>
@@ -29,7 +31,8 @@ class WorkerPool {
   static constexpr std::chrono::seconds kMaxWait{2};
 
   /// `threads` at least 1; at most `max_pending` calls wait or run at once.
-  WorkerPool(std::size_t threads, std::size_t max_pending) : max_pending_(max_pending), pool_(threads) {}
+  WorkerPool(std::size_t threads, std::size_t max_pending)
+      : threads_(threads), max_pending_(max_pending), pool_(threads) {}
   ~WorkerPool() { stop(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -47,6 +50,7 @@ class WorkerPool {
       // The handler owns this coroutine, and so the outcome: it travels to the pool and back and is never shared.
       asio::post(pool_, [this, &call, &outcome, executor, latest,
                          handler = std::forward<decltype(handler)>(handler)]() mutable {
+        begin();
         if (std::chrono::steady_clock::now() < latest) take(outcome, call);
         leave();
         asio::post(executor, std::move(handler));
@@ -56,6 +60,28 @@ class WorkerPool {
     if (!outcome && !outcome.error()) co_return std::unexpected(QueueFull{});
     if (!outcome) std::rethrow_exception(outcome.error());
     co_return std::move(*outcome);
+  }
+
+  /// Asks for a sign of life: queues a call that does nothing, unless one is queued or nothing is taken any more.
+  void probe() {
+    if (is_probed_.exchange(true)) return;
+    if (!enter()) {
+      is_probed_ = false;
+      return;
+    }
+    asio::post(pool_, [this] {
+      begin();
+      is_probed_ = false;
+      leave();
+    });
+  }
+  /// True if calls wait and nothing moves: a thread is free and took none for kMaxWait, or every thread is in a call
+  /// and none came back for `longest_call`. A pool that is full and works is not stuck.
+  [[nodiscard]] bool is_stuck(std::chrono::milliseconds longest_call) {
+    const std::lock_guard lock(mutex_);
+    if (pending_ == running_) return false;
+    const std::chrono::milliseconds patience = running_ < threads_ ? kMaxWait : longest_call;
+    return std::chrono::steady_clock::now() - moved_ > patience;
   }
 
   /// Takes no more calls, waits for those under way and joins the threads. Not from a call.
@@ -84,18 +110,29 @@ class WorkerPool {
   [[nodiscard]] bool enter() {
     const std::lock_guard lock(mutex_);
     if (is_stopped_ || pending_ >= max_pending_) return false;
-    ++pending_;
+    if (pending_++ == running_) moved_ = std::chrono::steady_clock::now();
     return true;
+  }
+  void begin() {
+    const std::lock_guard lock(mutex_);
+    ++running_;
+    moved_ = std::chrono::steady_clock::now();
   }
   void leave() {
     const std::lock_guard lock(mutex_);
+    --running_;
+    moved_ = std::chrono::steady_clock::now();
     if (--pending_ == 0) is_empty_.notify_all();
   }
 
+  const std::size_t threads_;
   const std::size_t max_pending_;
+  std::atomic<bool> is_probed_{false};
   std::mutex mutex_;
   std::condition_variable is_empty_;
   std::size_t pending_ = 0;  // guarded by mutex_
+  std::size_t running_ = 0;  // of these, the ones that a thread has taken; guarded by mutex_
+  Deadline moved_;           // when a call came to an idle queue, began or ended; guarded by mutex_
   bool is_stopped_ = false;  // guarded by mutex_
   asio::thread_pool pool_;   // last: its threads use the others
 };

@@ -3,6 +3,7 @@
 import contextlib
 import grp
 import os
+import pathlib
 import signal
 import socket
 import stat
@@ -239,6 +240,40 @@ def test_a_listening_descriptor_0_is_served(ready):
         assert status(path) == 200
         assert not ready.socket.exists()
         ready.stop()
+
+
+def test_who_spawned_it_may_say_term_twice(ready):
+    # mod_fcgid does, a second apart; a request that would have been done by the KILL was cut off by the second.
+    ready.config["downstreams"]["scripts"]["cgi"]["timeout"] = "60s"
+    ready.write_config()
+    os.mkfifo(ready.folder / "gate")
+    path = ready.folder / "zero"
+    with listening(path) as listener:
+        ready.start(arguments=("serve",), wait=False, stdin=listener)
+        ready.socket = path
+        connection = FastCgi(path)
+        connection.send_request(get("/wait", cookie=token_of(ready)))
+        wait_until(lambda: list(ready.folder.glob("gate.started.*")), "the script runs")
+        ready.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: " draining" in ready.log(), "it drains")
+        ready.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not pending(ready.process.pid, signal.SIGTERM), "it has taken the second")
+        with open(ready.folder / "gate", "w") as pipe:
+            pipe.write("\n")
+            pipe.flush()
+            answer = connection.read_answer()
+        assert answer.status == 200 and answer.body == b"through" and answer.ended
+        assert ready.process.wait(harness.LONG) == 0
+        ready.process = None
+
+
+def pending(pid, number):
+    """True if the signal waits to be taken; false, too, for a process that is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("ShdPnd:"):
+                return bool(int(line.split()[1], 16) & 1 << (number - 1))
+    return False
 
 
 def test_without_a_command_a_listening_descriptor_0_is_served_too(ready):
