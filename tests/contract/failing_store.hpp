@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -29,9 +30,15 @@ class FailingStore final : public auth::Store {
   void fail_all(auth::ErrorCode code) { plan({.only_writes = false, .code = code}); }
   /// Every write from now on fails, reads are answered.
   void fail_writes(auth::ErrorCode code) { plan({.only_writes = true, .code = code}); }
+  /// Every call from now on throws, as no store may: `thrower` does it.
+  void throw_always(std::function<void()> thrower) {
+    const std::scoped_lock lock(mutex_);
+    thrower_ = std::move(thrower);
+  }
   void fail_nothing() {
     const std::scoped_lock lock(mutex_);
     plan_.reset();
+    thrower_ = nullptr;
   }
   /// The number of calls since this was made or told how to fail.
   [[nodiscard]] std::size_t calls() const {
@@ -171,6 +178,7 @@ class FailingStore final : public auth::Store {
   std::optional<auth::Error> count(bool is_write) {
     const std::scoped_lock lock(mutex_);
     ++calls_;
+    if (thrower_) thrower_();
     if (!plan_ || calls_ < plan_->first || calls_ > plan_->last || (plan_->only_writes && !is_write)) return {};
     return auth::Error{plan_->code, "a failing store"};
   }
@@ -192,6 +200,7 @@ class FailingStore final : public auth::Store {
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   std::optional<Plan> plan_;
+  std::function<void()> thrower_;
   std::size_t calls_ = 0;
 };
 

@@ -1,5 +1,6 @@
-"""A real Caddy that asks the forward door before it serves: files, php-fpm. Its configuration is the worked example of
-conf/caddy, which imports what `gatehouse snippet caddy` prints for the site's own gatehouse.yaml."""
+"""A real Caddy that asks the forward door before it serves: files, php-fpm; or that relays to the gateway door over FastCGI.
+Its configuration are the worked examples of conf/caddy; the first imports what `gatehouse snippet caddy` prints for the
+site's own gatehouse.yaml."""
 
 import os
 import shutil
@@ -12,6 +13,7 @@ from check_site import CheckSite
 from harness import TREE, clean_environment, die_with_the_test, free_port, wait_until, with_paths
 
 SITE = (TREE / "conf" / "caddy" / "Caddyfile").read_text()
+RELAYING_SITE = (TREE / "conf" / "caddy" / "gateway.Caddyfile").read_text()
 # For a test, not for a site: no API on a port of its own, no certificates, the loopback only.
 OPTIONS = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tgrace_period 1s\n}\n\n"
 
@@ -25,15 +27,16 @@ class Caddy:
         self.folder.mkdir()
         self.config_file = self.folder / "Caddyfile"
         self.snippet = self.folder / "gatehouse.caddy"
-        self.snippet.write_text(site.gatehouse.run("snippet", "caddy", check=0).stdout)
-        self.site = with_paths(
-            edit(SITE), {"/srv/www": site.root, "unix//run/php/php-fpm.sock": f"unix/{site.php.socket}"}
-        )
+        self.site = self.site_of(site, edit)
         self.log_file = self.folder / "caddy.log"
         if os.getuid() == 0:
             shutil.chown(self.folder, USER, USER)
         self.process = None
         self.port = None
+
+    def site_of(self, site, edit):
+        self.snippet.write_text(site.gatehouse.run("snippet", "caddy", check=0).stdout)
+        return with_paths(edit(SITE), {"/srv/www": site.root, "unix//run/php/php-fpm.sock": f"unix/{site.php.socket}"})
 
     def start(self):
         # A port is free until somebody takes it: another test may, between the look and the bind.
@@ -105,3 +108,14 @@ class CaddySite(CheckSite):
 
     def make_front(self, *_):
         return Caddy(self, self.edit)
+
+
+class CaddyRelay(Caddy):
+    """A Caddy that asks nobody and relays to the gateway door over FastCGI."""
+
+    def site_of(self, site, edit):
+        paths = {
+            "/usr/lib/cgi-bin": site.gatehouse.root,
+            "unix//run/gatehouse/gatehouse.sock": f"unix/{site.gatehouse.socket}",
+        }
+        return with_paths(edit(RELAYING_SITE), paths)

@@ -19,6 +19,7 @@ from harness import (
     clean_environment,
     die_with_the_test,
     free_port,
+    processes_of,
     wait_until,
     with_paths,
 )
@@ -29,57 +30,57 @@ USER = "www-data" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 
 
-class Apache:
-    """A real Apache with mod_cgid and the configuration that we ship (conf/apache/gatehouse-cgi.conf)."""
+class ApacheProcess:
+    """A real Apache with a folder of its own below the gatehouse's. A subclass names its `modules` and what it serves."""
 
-    mount = "/app"
+    modules = ()
 
-    def __init__(self, gatehouse, program):
+    def __init__(self, gatehouse):
         self.folder = gatehouse.folder / "apache"
         self.folder.mkdir()
+        self.config_file = self.folder / "apache.conf"
         self.error_log = self.folder / "error.log"
-        self.site = with_paths(
-            (TREE / "conf" / "apache" / "gatehouse-cgi.conf").read_text(),
-            {'"/usr/bin/gatehouse"': program, "/etc/gatehouse/gatehouse.yaml": gatehouse.config_file},
-        )
-        self.plain = gatehouse.root / "show"
         self.process = None
+        self.port = None
+
+    def served(self):
+        """The configuration beside what every Apache needs; `self.port` is known by then."""
+        raise NotImplementedError
 
     def _write(self):
-        modules = ("mpm_event", "authz_core", "alias", "cgid", "env")
-        loads = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in modules)
-        (self.folder / "site.conf").write_text(self.site)
-        (self.folder / "apache.conf").write_text(
+        # Some are built into the program.
+        files = {name: MODULES / f"mod_{name}.so" for name in self.modules}
+        loads = "\n".join(f"LoadModule {name}_module {file}" for name, file in files.items() if file.exists())
+        self.config_file.write_text(
             f"""
 {loads}
 ServerRoot "{self.folder}"
 ServerName 127.0.0.1
 Listen 127.0.0.1:{self.port}
 PidFile "{self.folder}/apache.pid"
-ScriptSock "{self.folder}/cgid.sock"
 ErrorLog "{self.error_log}"
 {f"User {USER}" if os.getuid() == 0 else ""}
 {f"Group {USER}" if os.getuid() == 0 else ""}
-TraceEnable Off
 Timeout 20
 <Directory />
     Require all denied
 </Directory>
-Include site.conf
-# The same script without Gatehouse, to see what this server hands to CGI programs.
-ScriptAlias "/plain" "{self.plain}"
-<Location "/plain">
-    Require all granted
-</Location>
+<IfModule mod_cgid.c>
+    ScriptSock "{self.folder}/cgid.sock"
+</IfModule>
+{self.served()}
 """
         )
+
+    def command(self, *arguments):
+        return ["apache2", "-f", str(self.config_file), *arguments]
 
     def start(self):
         for _ in range(10):
             self.port = free_port()
             self._write()
             self.process = subprocess.Popen(
-                ["apache2", "-f", str(self.folder / "apache.conf"), "-DFOREGROUND"],
+                self.command("-DFOREGROUND"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=open(self.folder / "start.log", "ab"),
@@ -100,12 +101,47 @@ ScriptAlias "/plain" "{self.plain}"
             return True
         return False
 
+    def test(self):
+        """What `apache2 -t` says of the configuration."""
+        return subprocess.run(self.command("-t"), capture_output=True, text=True, timeout=60, env=clean_environment())
+
     def log(self):
         start = self.folder / "start.log"
         return "".join(path.read_text(errors="replace") for path in (start, self.error_log) if path.exists())
 
     def stop(self):
         stop_process(self.process, signal.SIGTERM)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Apache(ApacheProcess):
+    """With mod_cgid and the configuration that we ship (conf/apache/gatehouse-cgi.conf)."""
+
+    mount = "/app"
+    modules = ("mpm_event", "authz_core", "alias", "cgid", "env")
+
+    def __init__(self, gatehouse, program):
+        super().__init__(gatehouse)
+        self.site = with_paths(
+            (TREE / "conf" / "apache" / "gatehouse-cgi.conf").read_text(),
+            {'"/usr/bin/gatehouse"': program, "/etc/gatehouse/gatehouse.yaml": gatehouse.config_file},
+        )
+        self.plain = gatehouse.root / "show"
+
+    def served(self):
+        (self.folder / "site.conf").write_text(self.site)
+        return f"""
+TraceEnable Off
+Include site.conf
+# The same script without Gatehouse, to see what this server hands to CGI programs.
+ScriptAlias "/plain" "{self.plain}"
+<Location "/plain">
+    Require all granted
+</Location>
+"""
 
 
 class ApacheAtTheRoot(Apache):
@@ -232,6 +268,10 @@ class CgiSite:
     def origin(self):
         return f"http://127.0.0.1:{self.server.port}"
 
+    @property
+    def url(self):
+        return self.origin + self.mount
+
     def visitor(self):
         """One whose paths begin where gatehouse is mounted."""
         return MountedVisitor(self.origin, self.mount)
@@ -244,12 +284,7 @@ class CgiSite:
 
     def processes(self):
         """The pids of what runs our program, or a script of ours, now."""
-        found = []
-        for entry in pathlib.Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and os.readlink(entry / "exe").startswith(str(self.program)):
-                    found.append(int(entry.name))
-        return found
+        return processes_of(self.program)
 
     def logs(self):
         return {"the web server": self.server.log()}

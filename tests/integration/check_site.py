@@ -99,7 +99,7 @@ class CheckSite(Site):
         self.over = over
         self.gatehouse = Gatehouse(**config)
         folder = self.gatehouse.folder
-        self.gatehouse.config.setdefault("listen_http", [f"unix:{folder}/http.sock"])
+        self.add_listeners(self.gatehouse.config)
         self.gatehouse.write_config()
         self.root = folder / "www"
         self.php = PhpFpm(folder)
@@ -109,13 +109,16 @@ class CheckSite(Site):
             self.alice_id = self.gatehouse.add_user(
                 "alice", name="Alice Example", email="alice@example.org", roles="staff,ops"
             )
-            self.gatehouse.start()
+            self.start_gatehouse()
             self.php.start()
             self.nginx = self.make_front(servers, http_lines).start()
         except BaseException:
             self.php.stop()
             self.gatehouse.remove()
             raise
+
+    def add_listeners(self, config):
+        config.setdefault("listen_http", [f"unix:{self.gatehouse.folder}/http.sock"])
 
     def make_front(self, servers, http_lines):
         """Makes the web server: nginx, unless a class of one's own puts another one in its place."""

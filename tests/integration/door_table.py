@@ -122,17 +122,20 @@ def outcomes(site, visitor):
 
 def outcome(site, visitor, page, kind):
     path, token = PAGES[page], site.guests.token(visitor)
-    person = Visitor(site.url)
-    person.token = token
-    headers = dict(KINDS[kind])
-    if visitor == "foreign":
-        answer = person.request("POST", path, {**headers, "Origin": "https://evil.example"}, data=b"x")
-    else:
-        answer = person.request("GET", path, headers)
+    answer = ask(site, visitor, path, kind, token)
     decision, env = read(answer, path)
     return Outcome(
         decision, env.get("REMOTE_USER"), env.get("GATEHOUSE_SESSION_STATE"), cookie(site.gatehouse, answer, token)
     )
+
+
+def ask(site, visitor, path, kind, token):
+    person = Visitor(site.url)
+    person.token = token
+    headers = dict(KINDS[kind])
+    if visitor == "foreign":
+        return person.request("POST", path, {**headers, "Origin": "https://evil.example"}, data=b"x")
+    return person.request("GET", path, headers)
 
 
 def read(answer, path):

@@ -1,14 +1,19 @@
-"""Requests at a steady rate, whatever becomes of them: an answer that takes long holds up no other one.
+"""Requests while a test breaks something. `Load`: at a steady rate, whatever becomes of them, straight to the socket: an
+answer that takes long holds up no other one. `Visitors`: through a web server, the next one when the last is answered.
 
-It runs in a thread of its own, beside the test that breaks what is to be broken.
+Each runs in threads of its own, beside the test that breaks what is to be broken.
 """
 
 import asyncio
+import http.client
+import itertools
 import threading
 import time
 
 import fastcgi
 import harness
+
+CLIENTS = 8
 
 
 class Connection:
@@ -88,3 +93,66 @@ class Load:
             if connection is not None:
                 connection.writer.close()
             return None
+
+
+class Visitors:
+    """Clients that ask again as soon as they are answered, over kept connections to nginx, and note what was wrong.
+    `requests`: (method, path, the body that is expected or None) in turn."""
+
+    REQUESTS = (
+        ("GET", "/greet", b"Hello, alice\n"),
+        ("GET", "/auth/session", None),
+        ("POST", "/echo", b"an upload"),
+        ("GET", "/open/greet", None),
+    )
+
+    def __init__(self, site, token, requests=REQUESTS):
+        self.site, self.token, self.requests = site, token, requests
+        self.done = 0
+        self.wrong = []
+        self._end = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(CLIENTS)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        for thread in self._threads:
+            thread.join(harness.LONG)
+            assert not thread.is_alive(), "a request was never answered"
+
+    def wait_for_more(self, count=20 * CLIENTS):
+        """Returns when so many more answers have come."""
+        target = self.done + count
+        harness.wait_until(lambda: self.done >= target or self.wrong, "the load goes on")
+
+    def _ask(self, number):
+        connection = http.client.HTTPConnection("127.0.0.1", self.site.nginx.port, timeout=harness.LONG)
+        for method, path, expected in itertools.islice(itertools.cycle(self.requests), number, None):
+            if self._end.is_set():
+                break
+            try:
+                connection.request(
+                    method,
+                    path,
+                    body=b"an upload" if method == "POST" else None,
+                    headers={"Cookie": f"session={self.token}"},
+                )
+                answer = connection.getresponse()
+                body = answer.read()
+                told = (
+                    None if answer.status == 200 and expected in (None, body) else (method, path, answer.status, body)
+                )
+            except (OSError, http.client.HTTPException) as error:
+                told = (method, path, repr(error))
+                connection.close()
+            with self._lock:
+                self.done += 1
+                if told:
+                    self.wrong.append(told)
+        connection.close()

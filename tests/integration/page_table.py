@@ -252,6 +252,101 @@ TARGETS_OF = {
         "/app/show.php/": (401, APP_SCRIPT),
         "/public/show.php/a%20b%3F": ((OPEN, "/a b\\?"), (OPEN, "/a b\\?")),
     },
+    "apache": {
+        # It knows no path with an escaped slash or zero byte.
+        "/admin/..%2fpublic/page.html": (404, 404),
+        "/public/..%2fapp/page.html": (404, 404),
+        "/public%2f..%2fapp/page.html": (404, 404),
+        "/public/..%2fadmin/page.html": (404, 404),
+        "/public/%2e%2e%2fadmin/page.html": (404, 404),
+        "/auth/login%2f..%2f..%2fadmin/page.html": (404, 404),
+        "/public/show.php/..%2f..%2fapp/show.php": (404, 404),
+        "/public/page.html%00": (404, 404),
+        "/public/%00/../admin/page.html": (404, 404),
+        "/public/show.php%00.html": (404, 404),
+        # It refuses by itself.
+        "/../admin/page.html": (400, 400),
+        "/public/../../admin/page.html": (400, 400),
+        "/public/page.html#/admin/page.html": (400, 400),
+        "/public/page.html/": (404, 404),
+        "/public/page.html/x.php": (404, 404),
+        "/public/a%3Fb.html": ("a questionable page", "a questionable page"),
+        # The first virtual host answers for every name.
+        "http://evil.example/admin/page.html": (401, 403),
+        "http://evil.example/public/page.html": (PUBLIC, PUBLIC),
+        # It asks about the folder, and about the index page as well.
+        "/app/hidden/": (401, 403),
+        "/app/hidden": (401, 301),
+        "/public/show.php/a%20b%3F": ((OPEN, "/a b?"), (OPEN, "/a b?")),
+        "/app/show.php/": (401, ("/app/show.php", "/")),
+    },
+    "lighttpd": {
+        # It serves what it decodes, but the visitor's path is decided as well.
+        "/admin/..%2fpublic/page.html": (403, 403),
+        "/public/..%2fapp/page.html": (403, 403),
+        "/public%2f..%2fapp/page.html": (403, 403),
+        "/public/..%2fadmin/page.html": (403, 403),
+        "/public/%2e%2e%2fadmin/page.html": (403, 403),
+        "/auth/login%2f..%2f..%2fadmin/page.html": (403, 403),
+        "/public/show.php/..%2f..%2fapp/show.php": (403, 403),
+        "/../admin/page.html": (403, 403),
+        "/public/../../admin/page.html": (403, 403),
+        "/public/page.html#/admin/page.html": (403, 403),
+        # It does not refuse these by itself, or it does.
+        "/public/%": (403, 403),
+        "/public/%zz": (403, 403),
+        "/public/%u002e": (403, 403),
+        "/public/%0a": (400, 400),
+        "/public/%7f": (400, 400),
+        "/public/page.html%09": (400, 400),
+        "/public/page.html%00": (400, 400),
+        "/public/%00/../admin/page.html": (400, 400),
+        "/public/show.php%0a": (400, 400),
+        "/public/show.php%00.html": (400, 400),
+        "/%c0%ae%c0%ae/app/page.html": (400, 400),
+        "/public/%0d%0aX-Original-URI:%20/public/page.html": (400, 400),
+        "/admin/%0d%0aX-Original-URI:%20/public/page.html": (400, 400),
+        "/public/%0d%0aX-Forwarded-Uri:%20/public/page.html": (400, 400),
+        "/admin/%0d%0aX-Forwarded-Uri:%20/public/page.html": (400, 400),
+        "/admin/page.html%0d%0a%0d%0aGET%20/auth/check/public/page.html%20HTTP/1.1": (400, 400),
+        "http://evil.example/admin/page.html": (400, 400),
+        "http://evil.example/public/page.html": (400, 400),
+        # A file is sent for what lies below it, too.
+        "/public/page.html/": (PUBLIC, PUBLIC),
+        "/public/page.html/x.php": (PUBLIC, PUBLIC),
+        "/public/a%3Fb.html": ("a questionable page", "a questionable page"),
+        # It asks about the folder only, and says nowhere which index page it will take.
+        "/app/hidden/": (401, "a hidden index"),
+        "/app/hidden": (401, 301),
+        "/public/show.php/a%20b%3F": ((OPEN, "/a b?"), (OPEN, "/a b?")),
+        "/app/show.php/": (401, ("/app/show.php", "/")),
+    },
+}
+
+
+_AMBIGUOUS = [
+    "/public/..;/admin/page.html",
+    "/public/..%3b/admin/page.html",
+    "/public/..\\admin/page.html",
+    "/public/%5c../admin/page.html",
+    "/public/..%5cadmin/page.html",
+    "/public/%0a",
+    "/public/%0d%0aX-Original-URI:%20/public/page.html",
+    "/admin/%0d%0aX-Original-URI:%20/public/page.html",
+    "/public/%0d%0aX-Forwarded-Uri:%20/public/page.html",
+    "/admin/%0d%0aX-Forwarded-Uri:%20/public/page.html",
+    "/admin/page.html%0d%0a%0d%0aGET%20/auth/check/public/page.html%20HTTP/1.1",
+    "/public/page.html%09",
+    "/public/%7f",
+    "/public/show.php%0a",
+    "http://evil.example/admin/page.html",
+]
+TARGETS_OF["apache with mod_fcgid"] = {
+    **TARGETS_OF["apache"],
+    # The login that is shown in the place of a refusal reads the visitor's target once more, as any page of ours.
+    **dict.fromkeys(_AMBIGUOUS, (400, 400)),
+    # It cannot know that the index page was refused, and not the folder.
+    "/app/hidden/": (401, 401),
 }
 
 

@@ -4,34 +4,16 @@ decisions)."""
 
 import contextlib
 import json
-import shutil
 from unittest.mock import ANY
 
 import pytest
 
-import door_table
-import harness
 from caddy import CaddySite
 from check_site import SHOW, TRANSPORTS, CheckSite
 from door_table import PAGES, VISITORS, Guests, outcomes, wanted
+from gateway_site import ROUTES, GatewaySite
 
 CHECK_DOORS = [f"check over {over}" for over in TRANSPORTS]
-ROUTES = door_table.routes(downstream="scripts")
-
-
-class GatewaySite(harness.Site):
-    """The pages are run by gatehouse: copies of the CGI script `show`."""
-
-    def __init__(self):
-        super().__init__(prepare=self.copy_pages, routes=ROUTES)
-        self.root = self.gatehouse.root
-
-    @staticmethod
-    def copy_pages(gatehouse):
-        for path in PAGES.values():
-            script = gatehouse.root / path.strip("/")
-            script.parent.mkdir(exist_ok=True)
-            shutil.copy(gatehouse.root / "show", script)
 
 
 def open_door(name):

@@ -2,87 +2,22 @@
 is lost, the old configuration goes on, and accept pauses without spinning."""
 
 import contextlib
-import http.client
-import itertools
 import json
 import os
 import pathlib
 import resource
 import signal
-import threading
 import time
 
 import pytest
 
 import harness
-from fastcgi import FastCgi, get
+from fastcgi import get
 from harness import listening, wait_until
+from load import CLIENTS, Visitors
 
 # How long each kind of load goes on; GATEHOUSE_LONG=1 for the whole measure.
 IS_LONG = os.environ.get("GATEHOUSE_LONG") == "1"
-CLIENTS = 8
-
-
-class Load:
-    """Clients that ask again as soon as they are answered, over kept connections to nginx, and note what was wrong."""
-
-    REQUESTS = (
-        ("GET", "/greet", b"Hello, alice\n"),
-        ("GET", "/auth/session", None),
-        ("POST", "/echo", b"an upload"),
-        ("GET", "/open/greet", None),
-    )
-
-    def __init__(self, site, token, requests=REQUESTS):
-        self.site, self.token, self.requests = site, token, requests
-        self.done = 0
-        self.wrong = []
-        self._end = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(CLIENTS)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        for thread in self._threads:
-            thread.join(harness.LONG)
-            assert not thread.is_alive(), "a request was never answered"
-
-    def wait_for_more(self, count=20 * CLIENTS):
-        """Returns when so many more answers have come."""
-        target = self.done + count
-        wait_until(lambda: self.done >= target or self.wrong, "the load goes on")
-
-    def _ask(self, number):
-        connection = http.client.HTTPConnection("127.0.0.1", self.site.nginx.port, timeout=harness.LONG)
-        for method, path, expected in itertools.islice(itertools.cycle(self.requests), number, None):
-            if self._end.is_set():
-                break
-            try:
-                connection.request(
-                    method,
-                    path,
-                    body=b"an upload" if method == "POST" else None,
-                    headers={"Cookie": f"session={self.token}"},
-                )
-                answer = connection.getresponse()
-                body = answer.read()
-                told = (
-                    None if answer.status == 200 and expected in (None, body) else (method, path, answer.status, body)
-                )
-            except (OSError, http.client.HTTPException) as error:
-                told = (method, path, repr(error))
-                connection.close()
-            with self._lock:
-                self.done += 1
-                if told:
-                    self.wrong.append(told)
-        connection.close()
 
 
 @pytest.fixture
@@ -116,7 +51,7 @@ def test_term_under_load_loses_no_request(site, overlap):
     with listening(gatehouse.socket) as listener:
         os.chmod(gatehouse.socket, 0o666)
         gatehouse.start_passed_on([listener])
-        with Load(site, token) as load:
+        with Visitors(site, token) as load:
             for _ in range(10 if IS_LONG else 3):
                 hand_over(gatehouse, listener, overlap)
                 load.wait_for_more()
@@ -161,7 +96,7 @@ def reload(gatehouse, word):
 def test_hup_with_a_bad_file_under_load_keeps_the_old_configuration(site):
     gatehouse = site.gatehouse
     alice = site.signed_in()
-    with Load(site, alice.token) as load:
+    with Visitors(site, alice.token) as load:
         for name, content in BAD_FILES.items():
             text = content(gatehouse)
             gatehouse.config_file.unlink() if text is None else gatehouse.config_file.write_text(text)
