@@ -8,9 +8,9 @@ import pathlib
 import re
 import shutil
 
-from cgi_servers import USER, ApacheProcess
+from cgi_servers import ApacheProcess
 from check_site import CheckSite
-from harness import BINARY, TREE, Site, free_port, processes_of, with_paths
+from harness import BINARY, TREE, USER, Site, free_port, processes_of, with_paths
 
 CONF = TREE / "conf" / "apache"
 # What Debian enables where Apache is installed.

@@ -4,13 +4,10 @@ site's own gatehouse.yaml."""
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 
-from cgi_servers import USER, stop_process
 from check_site import CheckSite
-from harness import TREE, clean_environment, die_with_the_test, free_port, wait_until, with_paths
+from harness import TREE, USER, FrontServer, clean_environment, with_paths
 
 SITE = (TREE / "conf" / "caddy" / "Caddyfile").read_text()
 RELAYING_SITE = (TREE / "conf" / "caddy" / "gateway.Caddyfile").read_text()
@@ -18,8 +15,10 @@ RELAYING_SITE = (TREE / "conf" / "caddy" / "gateway.Caddyfile").read_text()
 OPTIONS = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tgrace_period 1s\n}\n\n"
 
 
-class Caddy:
+class Caddy(FrontServer):
     """A Caddy in front of a CheckSite. `edit` changes the worked example; `host` is whose site it is, "" everybody's."""
+
+    as_user = True  # as it runs in a service; the socket's group is what lets it ask
 
     def __init__(self, site, edit=lambda text: text, host="127.0.0.1"):
         self.host = host
@@ -28,43 +27,23 @@ class Caddy:
         self.config_file = self.folder / "Caddyfile"
         self.snippet = self.folder / "gatehouse.caddy"
         self.site = self.site_of(site, edit)
-        self.log_file = self.folder / "caddy.log"
+        self.log_files = [self.folder / "caddy.log"]
         if os.getuid() == 0:
             shutil.chown(self.folder, USER, USER)
-        self.process = None
-        self.port = None
 
     def site_of(self, site, edit):
         self.snippet.write_text(site.gatehouse.run("snippet", "caddy", check=0).stdout)
         return with_paths(edit(SITE), {"/srv/www": site.root, "unix//run/php/php-fpm.sock": f"unix/{site.php.socket}"})
 
-    def start(self):
-        # A port is free until somebody takes it: another test may, between the look and the bind.
-        for _ in range(10):
-            self.port = free_port()
-            self.config_file.write_text(
-                OPTIONS + self.site.replace("app.example.org", f"http://{self.host}:{self.port}")
-            )
-            with open(self.log_file, "wb") as log:
-                self.process = subprocess.Popen(
-                    ["caddy", "run", "--adapter", "caddyfile", "--config", str(self.config_file)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=self.folder,
-                    env=self.environment(),
-                    start_new_session=True,
-                    # As it runs in a service; the socket's group is what lets it ask.
-                    user=USER if os.getuid() == 0 else None,
-                    group=USER if os.getuid() == 0 else None,
-                    extra_groups=[] if os.getuid() == 0 else None,
-                    preexec_fn=die_with_the_test,
-                )
-            wait_until(lambda: self._listens() or self.process.poll() is not None, "Caddy listens")
-            if self.process.poll() is None:
-                return self
-            assert "address already in use" in self.log(), self.log()
-        raise AssertionError("no free port found")
+    def write(self):
+        site = self.site.replace("app.example.org", f"http://{self.host}:{self.port}")
+        self.config_file.write_text(OPTIONS + site)
+
+    def command(self):
+        return ["caddy", "run", "--adapter", "caddyfile", "--config", str(self.config_file)]
+
+    def is_ready(self):
+        return "serving initial configuration" in self.log()
 
     def environment(self):
         """Where it keeps what it remembers from one start to the next."""
@@ -81,22 +60,6 @@ class Caddy:
             cwd=self.folder,
             env=self.environment(),
         )
-
-    def _listens(self):
-        if "serving initial configuration" not in self.log():
-            return False
-        with socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-
-    def log(self):
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
-
-    def stop(self):
-        stop_process(self.process, signal.SIGTERM)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
 
 class CaddySite(CheckSite):

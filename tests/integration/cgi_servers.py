@@ -6,31 +6,29 @@ import pathlib
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 
 from harness import (
     BINARY,
-    LONG,
     TREE,
-    accepts,
+    USER,
+    FrontServer,
     Gatehouse,
     Nginx,
+    accepts,
     clean_environment,
     die_with_the_test,
-    free_port,
     processes_of,
+    stop_process,
     wait_until,
     with_paths,
 )
 from visitor import PASSWORD, Visitor
 
-# As root, the servers run CGI programs as the user that Debian has for that.
-USER = "www-data" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 
 
-class ApacheProcess:
+class ApacheProcess(FrontServer):
     """A real Apache with a folder of its own below the gatehouse's. A subclass names its `modules` and what it serves."""
 
     modules = ()
@@ -40,14 +38,13 @@ class ApacheProcess:
         self.folder.mkdir()
         self.config_file = self.folder / "apache.conf"
         self.error_log = self.folder / "error.log"
-        self.process = None
-        self.port = None
+        self.log_files = [self.folder / "start.log", self.error_log]
 
     def served(self):
         """The configuration beside what every Apache needs; `self.port` is known by then."""
         raise NotImplementedError
 
-    def _write(self):
+    def write(self):
         # Some are built into the program.
         files = {name: MODULES / f"mod_{name}.so" for name in self.modules}
         loads = "\n".join(f"LoadModule {name}_module {file}" for name, file in files.items() if file.exists())
@@ -72,49 +69,15 @@ Timeout 20
 """
         )
 
-    def command(self, *arguments):
-        return ["apache2", "-f", str(self.config_file), *arguments]
+    def command(self, what="-DFOREGROUND"):
+        return ["apache2", "-f", str(self.config_file), what]
 
-    def start(self):
-        for _ in range(10):
-            self.port = free_port()
-            self._write()
-            self.process = subprocess.Popen(
-                self.command("-DFOREGROUND"),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=open(self.folder / "start.log", "ab"),
-                env=clean_environment(),
-                start_new_session=True,
-                preexec_fn=die_with_the_test,
-            )
-            wait_until(lambda: self._listens() or self.process.poll() is not None, "Apache listens")
-            if self.process.poll() is None:
-                return self
-            assert "Address already in use" in self.log(), self.log()
-        raise AssertionError("no free port found")
-
-    def _listens(self):
-        if self.process.poll() is not None or not (self.folder / "apache.pid").exists():
-            return False
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
+    def is_ready(self):
+        return (self.folder / "apache.pid").exists()
 
     def test(self):
         """What `apache2 -t` says of the configuration."""
         return subprocess.run(self.command("-t"), capture_output=True, text=True, timeout=60, env=clean_environment())
-
-    def log(self):
-        start = self.folder / "start.log"
-        return "".join(path.read_text(errors="replace") for path in (start, self.error_log) if path.exists())
-
-    def stop(self):
-        stop_process(self.process, signal.SIGTERM)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
 
 class Apache(ApacheProcess):
@@ -230,17 +193,6 @@ class NginxFcgiwrap:
         self.nginx.stop()
         if self.fcgiwrap is not None:
             self.fcgiwrap.stop()
-
-
-def stop_process(process, number):
-    if process is None or process.poll() is not None:
-        return
-    process.send_signal(number)
-    try:
-        process.wait(timeout=LONG)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class CgiSite:

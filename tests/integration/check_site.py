@@ -7,8 +7,17 @@ import pathlib
 import signal
 import subprocess
 
-from cgi_servers import USER, stop_process
-from harness import Gatehouse, Nginx, Site, accepts, clean_environment, die_with_the_test, wait_until
+from harness import (
+    USER,
+    Gatehouse,
+    Nginx,
+    Site,
+    accepts,
+    clean_environment,
+    die_with_the_test,
+    stop_process,
+    wait_until,
+)
 
 TRANSPORTS = ["fastcgi", "http"]
 

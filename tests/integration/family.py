@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from apache import AccessCheckerSite, ApacheFcgidSite, ApacheGatewaySite, AuthorizerSite
 from caddy import CaddyRelay, CaddySite
-from cgi_servers import USER, ApacheAtTheRoot, CgiSite, NginxFcgiwrap, SpawnedFcgi, become_user
+from cgi_servers import ApacheAtTheRoot, CgiSite, NginxFcgiwrap, SpawnedFcgi, become_user
 from check_site import CheckSite
 from door_table import PAGES, VISITORS, wanted
 from gateway_site import ROUTES
 from haproxy import HAProxySite
-from harness import Site
+from harness import USER, Site
 from languages import SUFFIXES, write_program
 from lighttpd import LighttpdGatewaySite, LighttpdSite, LighttpdSpawnedSite
 

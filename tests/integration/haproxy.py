@@ -2,15 +2,13 @@
 
 import contextlib
 import os
-import signal
 import socket
 import struct
 import subprocess
 import threading
 
-from cgi_servers import stop_process
 from fastcgi import BEGIN, END, GET_VALUES
-from harness import TREE, Site, clean_environment, die_with_the_test, free_port, wait_until
+from harness import TREE, FrontServer, Site
 
 SITE = (TREE / "conf" / "haproxy" / "gatehouse.cfg").read_text()
 # For a test, not for a site: in the foreground, with its log where the test finds it.
@@ -27,61 +25,28 @@ defaults
 OPTIONS = "    option keep-conn\n"
 
 
-class HAProxy:
+class HAProxy(FrontServer):
     """An HAProxy in front of the FastCGI socket at `path`. `options` are the application's, in the example's place."""
 
     def __init__(self, gatehouse, path, options=OPTIONS):
         self.folder = gatehouse.folder / "haproxy"
         self.folder.mkdir()
         self.config_file = self.folder / "haproxy.cfg"
-        self.log_file = self.folder / "haproxy.log"
+        self.log_files = [self.folder / "haproxy.log"]
         assert all(SITE.count(text) == 1 for text in ("unix@/gatehouse.sock proto", "bind :80\n", OPTIONS))
         self.site = SITE.replace("unix@/gatehouse.sock proto", f"unix@{path} proto").replace(OPTIONS, options)
-        self.process = None
-        self.port = None
 
-    def start(self):
-        # A port is free until somebody takes it: another test may, between the look and the bind.
-        for _ in range(10):
-            self.port = free_port()
-            self.config_file.write_text(GLOBAL + self.site.replace("bind :80\n", f"bind 127.0.0.1:{self.port}\n"))
-            with open(self.log_file, "ab") as log:
-                self.process = subprocess.Popen(
-                    ["haproxy", "-db", "-f", str(self.config_file)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    env=clean_environment(),
-                    start_new_session=True,
-                    preexec_fn=die_with_the_test,
-                )
-            wait_until(lambda: self._listens() or self.process.poll() is not None, "HAProxy listens")
-            if self.process.poll() is None:
-                return self
-            assert "Address already in use" in self.log(), self.log()
-        raise AssertionError("no free port found")
+    def write(self):
+        self.config_file.write_text(GLOBAL + self.site.replace("bind :80\n", f"bind 127.0.0.1:{self.port}\n"))
+
+    def command(self):
+        return ["haproxy", "-db", "-f", str(self.config_file)]
 
     def test(self):
         """What `haproxy -c` says of the configuration."""
         return subprocess.run(
             ["haproxy", "-c", "-f", str(self.config_file)], capture_output=True, text=True, timeout=60
         )
-
-    def _listens(self):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return self.process.poll() is None
-        return False
-
-    def log(self):
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
-
-    def stop(self):
-        stop_process(self.process, signal.SIGTERM)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
 
 class HAProxySite(Site):

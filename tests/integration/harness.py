@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import pwd
 import re
 import resource
 import shutil
@@ -30,6 +31,8 @@ TREE = HERE.parent.parent
 BINARY = os.environ.get("GATEHOUSE_BINARY", str(TREE / "build/release/gatehouse"))
 # Some tests hold hundreds of connections; a login shell's limit may be 1024.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+# As root, web servers and CGI programs run as the user that Debian has for that.
+USER = "www-data" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
 LONG = 20.0  # seconds that a wait may take before the test fails; nothing measures them
 
 
@@ -358,7 +361,84 @@ def with_paths(text, paths):
     return text
 
 
-class Nginx:
+def stop_process(process, number):
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(number)
+    try:
+        process.wait(timeout=LONG)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class FrontServer:
+    """A real web server on a free port of the loopback. A subclass has a `folder`, the files that are its `log_files`,
+    writes the configuration for `port` and names the command."""
+
+    process = None
+    port = None
+    as_user = False  # from the start; who changes to it by itself loses the signal that ends it with the test
+    stop_signal = signal.SIGTERM
+
+    def write(self):
+        raise NotImplementedError
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return clean_environment()
+
+    def is_ready(self):
+        """False while it listens and is not ready for all that."""
+        return True
+
+    def start(self):
+        # A port is free until somebody takes it: another test may, between the look and the bind.
+        for _ in range(10):
+            self.port = free_port()
+            self.write()
+            user = USER if self.as_user and os.getuid() == 0 else None
+            with open(self.log_files[0], "ab") as log:
+                self.process = subprocess.Popen(
+                    self.command(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    env=self.environment(),
+                    start_new_session=True,
+                    user=user,
+                    group=user,
+                    extra_groups=[] if user else None,
+                    preexec_fn=die_with_the_test,
+                )
+            wait_until(lambda: self._listens() or self.process.poll() is not None, f"{self.command()[0]} listens")
+            if self.process.poll() is None:
+                return self
+            assert "address already in use" in self.log().lower(), self.log()
+        raise AssertionError("no free port found")
+
+    def _listens(self):
+        if self.process.poll() is not None or not self.is_ready():
+            return False
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def log(self):
+        return "".join(path.read_text(errors="replace") for path in self.log_files if path.exists())
+
+    def stop(self):
+        stop_process(self.process, self.stop_signal)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Nginx(FrontServer):
     """A real nginx in front of a Gatehouse, with the configuration that we ship (conf/nginx). `paths` says where this
     test has what the shipped file names."""
 
@@ -368,14 +448,13 @@ class Nginx:
         self.folder = gatehouse.folder / "nginx"
         self.folder.mkdir()
         self.error_log = self.folder / "error.log"
+        self.log_files = [self.folder / "start.log", self.error_log]
         shutil.copy(TREE / "conf" / "nginx" / "gatehouse_params", self.folder)
         paths = paths or {"unix:/run/gatehouse/gatehouse.sock": f"unix:{gatehouse.socket}"}
         self.site = edit(with_paths((TREE / "conf" / "nginx" / shipped).read_text(), paths))
         self.http_lines, self.server_lines = http_lines, server_lines
-        self.process = None
-        self.port = None
 
-    def _write(self):
+    def write(self):
         # The shipped files say `listen 80;`; a further server of a test's own is on another address of the loopback.
         site, servers = re.subn(
             r"listen (?:(127\.\S+):)?80;",
@@ -407,49 +486,11 @@ include site.conf;
 """
         )
 
-    def start(self):
-        # A port is free until somebody takes it: another test may, between the look and the bind.
-        for _ in range(10):
-            self.port = free_port()
-            self._write()
-            self.process = subprocess.Popen(
-                ["nginx", "-p", f"{self.folder}/", "-c", str(self.folder / "nginx.conf"), "-e", str(self.error_log)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=die_with_the_test,
-            )
-            if (
-                wait_until(lambda: self._listens() or self.process.poll() is not None, "nginx listens") is True
-                and self.process.poll() is None
-            ):
-                return self
-            assert "Address already in use" in self.log(), self.log()
-        raise AssertionError("no free port found")
+    def command(self):
+        return ["nginx", "-p", f"{self.folder}/", "-c", str(self.folder / "nginx.conf"), "-e", str(self.error_log)]
 
-    def _listens(self):
-        if self.process.poll() is not None or not (self.folder / "nginx.pid").exists():
-            return False
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def log(self):
-        return self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
-
-    def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(timeout=LONG)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+    def is_ready(self):
+        return (self.folder / "nginx.pid").exists()
 
 
 ALICE = {"name": "Alice Example", "email": "alice@example.org", "roles": "staff,ops"}

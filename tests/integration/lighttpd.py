@@ -2,36 +2,24 @@
 door, where it serves files and runs CGI programs and php-fpm. Its configuration is Debian's own file, the worked example
 of conf/lighttpd, and what `gatehouse snippet lighttpd` prints for the site's own gatehouse.yaml."""
 
-import contextlib
 import os
 import pathlib
 import re
 import shutil
-import signal
-import socket
 import subprocess
 
-from cgi_servers import USER, stop_process
 from check_site import CheckSite
-from harness import (
-    BINARY,
-    TREE,
-    Site,
-    clean_environment,
-    die_with_the_test,
-    free_port,
-    processes_of,
-    wait_until,
-    with_paths,
-)
+from harness import BINARY, TREE, USER, FrontServer, Site, processes_of, wait_until, with_paths
 
 CONF = TREE / "conf" / "lighttpd"
 DEBIAN = pathlib.Path("/etc/lighttpd/lighttpd.conf")
 
 
-class Lighttpd:
+class Lighttpd(FrontServer):
     """A lighttpd below `folder`. `part` is what the worked example includes; `more` stands behind it, as another file of
     the site's own. `edit` changes what is printed."""
+
+    as_user = True
 
     def __init__(self, gatehouse, example, part, root, paths=None, more="", edit=lambda text: text):
         self.folder = gatehouse.folder / "lighttpd"
@@ -47,14 +35,12 @@ class Lighttpd:
         (self.enabled / "90-more.conf").write_text(more)
         self.config_file = self.folder / "lighttpd.conf"
         self.error_log = self.folder / "error.log"
-        self.start_log = self.folder / "start.log"
+        self.log_files = [self.folder / "start.log", self.error_log]
         if os.getuid() == 0:
             for path in (self.folder, self.folder / "uploads"):
                 shutil.chown(path, USER, USER)
-        self.process = None
-        self.port = None
 
-    def _write(self):
+    def write(self):
         # For a test, not for a site: a port of its own, on the loopback only.
         text = with_paths(
             DEBIAN.read_text(),
@@ -72,52 +58,14 @@ class Lighttpd:
         text = re.sub(r"^server\.(user|group)name.*$", "", text, flags=re.MULTILINE)
         self.config_file.write_text(text)
 
-    def start(self):
-        # A port is free until somebody takes it: another test may, between the look and the bind.
-        for _ in range(10):
-            self.port = free_port()
-            self._write()
-            with open(self.start_log, "ab") as log:
-                self.process = subprocess.Popen(
-                    ["lighttpd", "-D", "-f", str(self.config_file)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    env=clean_environment(),
-                    start_new_session=True,
-                    user=USER if os.getuid() == 0 else None,
-                    group=USER if os.getuid() == 0 else None,
-                    extra_groups=[] if os.getuid() == 0 else None,
-                    preexec_fn=die_with_the_test,
-                )
-            wait_until(lambda: self._listens() or self.process.poll() is not None, "lighttpd listens")
-            if self.process.poll() is None:
-                return self
-            assert "Address already in use" in self.log(), self.log()
-        raise AssertionError("no free port found")
+    def command(self):
+        return ["lighttpd", "-D", "-f", str(self.config_file)]
 
     def test(self):
         """What `lighttpd -tt` says of the configuration."""
         return subprocess.run(
             ["lighttpd", "-tt", "-f", str(self.config_file)], capture_output=True, text=True, timeout=60
         )
-
-    def _listens(self):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return self.process.poll() is None
-        return False
-
-    def log(self):
-        logs = (self.start_log, self.error_log)
-        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
-
-    def stop(self):
-        stop_process(self.process, signal.SIGTERM)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
 
 class LighttpdSite(CheckSite):
