@@ -202,15 +202,28 @@ std::expected<http::Path, std::string> named(std::string_view variable,
 
 constexpr std::string_view kNoPath = "no path is known";
 
+// Apache's way to set a variable for its lookups and internal redirects too: a group of that name in a LocationMatch.
+constexpr std::string_view kServedPath = "MATCH_GATEHOUSE_PATH";
+
+// What Apache will serve is decoded, what lighttpd has made of REQUEST_URI, normalising or rewriting, is not.
+std::expected<http::Path, std::string> served_path(const MetaVariables& variables) {
+  if (variables.has(kServedPath)) return named(kServedPath, http::Path::from_decoded(variables.get(kServedPath)));
+  return named("REDIRECT_URI", http::Path::parse(http::split_target(variables.get("REDIRECT_URI")).path));
+}
+
+bool is_error_page(const MetaVariables& variables) {
+  constexpr int kFirstError = 400;
+  return parse_number<int>(variables.get("REDIRECT_STATUS")).value_or(0) >= kFirstError;
+}
+
 // An empty GATEHOUSE_PATH is a mistake of the front server's configuration, and no leave to take REQUEST_URI instead:
 // behind a rewrite that is another path.
 std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, const ReadOptions& options,
                                                     bool is_mounted) {
-  // Apache's way to set a variable for its lookups too: a group of that name in a LocationMatch.
-  if (options.is_authorizer && variables.has("MATCH_GATEHOUSE_PATH")) {
-    return named("MATCH_GATEHOUSE_PATH", http::Path::from_decoded(variables.get("MATCH_GATEHOUSE_PATH")));
-  }
-  if (variables.has("GATEHOUSE_PATH")) {
+  const bool says_served = options.is_authorizer && variables.has(kServedPath);
+  // In the place of a page that was refused, whose path REQUEST_URI is.
+  if (says_served && is_error_page(variables)) return served_path(variables);
+  if (!says_served && variables.has("GATEHOUSE_PATH")) {
     return named("GATEHOUSE_PATH", http::Path::from_decoded(variables.get("GATEHOUSE_PATH")));
   }
   if (is_mounted) {
@@ -258,11 +271,11 @@ std::expected<void, std::string> read_target(const MetaVariables& variables, con
   return {};
 }
 
-// lighttpd says by it what it made of REQUEST_URI, normalising or rewriting.
+// GATEHOUSE_PATH, a site's own word, takes the place of lighttpd's. Not of Apache's: any .htaccess may set variables.
 std::expected<void, std::string> read_served_path(const MetaVariables& variables, http::Request& request) {
-  const auto uri = variables.get("REDIRECT_URI");
-  if (uri.empty() || variables.has("GATEHOUSE_PATH") || variables.has("MATCH_GATEHOUSE_PATH")) return {};
-  auto path = named("REDIRECT_URI", http::Path::parse(http::split_target(uri).path));
+  const bool is_lighttpds = !variables.get("REDIRECT_URI").empty() && !variables.has("GATEHOUSE_PATH");
+  if (!variables.has(kServedPath) && !is_lighttpds) return {};
+  auto path = served_path(variables);
   if (!path) return std::unexpected(path.error());
   if (path->text() != request.path.text()) request.served_path = std::move(*path);
   return {};

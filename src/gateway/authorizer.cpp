@@ -8,6 +8,7 @@
 #include "gateway/checked.hpp"
 #include "gateway/identity.hpp"
 #include "gateway/login.hpp"
+#include "http/syntax.hpp"
 
 namespace gatehouse::gateway {
 
@@ -22,7 +23,7 @@ std::string variable(std::string_view name) {
 bool says_the_same(const cgi::Identity& identity, const http::Header& header) {
   const std::string name = canonical_header_name(header.name);
   return std::ranges::any_of(identity.headers, [&](const http::Header& ours) {
-    return canonical_header_name(ours.name) == name && ours.value == header.value;
+    return canonical_header_name(ours.name) == name && http::trim(ours.value) == http::trim(header.value);
   });
 }
 

@@ -648,5 +648,5 @@ def test_abuse_leaves_no_memory_and_no_descriptor_behind(door):
     for _ in range(5):
         go_through()
     wait_until(lambda: len(door.gatehouse.descriptors()) <= descriptors, "the connections are closed")
-    # The largest request of them is five megabytes.
-    assert door.gatehouse.memory() - before < 5_000, f"{before} KiB before"
+    # Each time through it is sent some ten megabytes.
+    assert door.gatehouse.memory() - before < 20_000, f"{before} KiB before"

@@ -38,8 +38,7 @@ def write_pages(gatehouse):
 
 
 def open_site(**more):
-    config = {"routes": ROUTES, "downstreams": {"scripts": {"cgi": {"timeout": "1s"}}}}
-    site = HAProxySite(prepare=write_pages, **config, **more)
+    site = HAProxySite(prepare=write_pages, routes=ROUTES, **more)
     site.guests = Guests(site.gatehouse)
     return site
 

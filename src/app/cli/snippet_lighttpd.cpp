@@ -65,6 +65,7 @@ constexpr std::string_view kAuthorizerPart =
 #   - the page of `index-file.names`, of `server.error-handler-404` and of `url.rewrite-if-not-file` is served under the
 #     rule of the path that led to it: a rule for /folder/index.php does not hold for /folder/. (Of `url.rewrite-once` and
 #     `url.rewrite-repeat` both paths are decided.)
+#   - with `server.force-lowercase-filenames` another page is served than the one that is decided: leave it off.
 #   - programs behind mod_proxy are not told who it is: no header of ours gets there.
 
 server.modules += ( "mod_setenv", "mod_fastcgi" )

@@ -371,10 +371,20 @@ TEST(ReadQuestion, WhatIsServedInItsPlaceIsSaidBeside) {
   EXPECT_FALSE(read(with({{"REDIRECT_URI", "/other"}})).served_path) << "of an authorizer's question only";
 }
 
-TEST(ReadQuestion, ApacheSaysThePathByAGroupOfItsLocationMatch) {
-  EXPECT_EQ(read_question({{"MATCH_GATEHOUSE_PATH", "/served 100%"}, {"GATEHOUSE_PATH", "/other"}})->path.text(),
-            "/served 100%");
+TEST(ReadQuestion, ApacheSaysWhatItServesByAGroupOfItsLocationMatch) {
+  const auto request = read_question({{"MATCH_GATEHOUSE_PATH", "/served 100%"}, {"GATEHOUSE_PATH", "/other"}});
+  EXPECT_EQ(request->served_path->text(), "/served 100%");
+  EXPECT_EQ(request->path.text(), "/a page") << "what was asked for is decided too, whatever an .htaccess says";
+  EXPECT_FALSE(read_question({{"MATCH_GATEHOUSE_PATH", "/a page"}})->served_path);
+  EXPECT_EQ(read_question({{"MATCH_GATEHOUSE_PATH", "/a\nb"}}).error().status, 403);
   EXPECT_EQ(read(with({{"MATCH_GATEHOUSE_PATH", "/other"}})).path.text(), read(with({})).path.text());
+}
+
+TEST(ReadQuestion, AnErrorPageIsDecidedByItsOwnPathAlone) {
+  const Variables error{{"MATCH_GATEHOUSE_PATH", "/errors/404.html"}, {"REDIRECT_STATUS", "404"}};
+  EXPECT_EQ(read_question(error)->path.text(), "/errors/404.html");
+  EXPECT_FALSE(read_question(error)->served_path);
+  EXPECT_EQ(read_question({error[0], {"REDIRECT_STATUS", "200"}})->path.text(), "/a page");
 }
 
 TEST(ReadQuestion, ApachesLookupsAndErrorDocumentsAreKnown) {
