@@ -63,15 +63,23 @@ net::Task<> let_in(Scope& scope, net::Exchange& exchange, http::ResponseHead hea
   std::ignore = co_await exchange.write_head(head, net::after(kSendTime));
 }
 
-net::Task<> refuse_page(Scope& scope, net::Exchange& exchange, const Verdict& verdict, int status, Asker asker) {
+// mod_fcgid makes 401 of it, and puts its headers beside those of the page that it shows in its place.
+net::Task<> refuse_bare(Scope& scope, net::Exchange& exchange, const Verdict& verdict) {
+  http::ResponseHead head{401, {}, {}};
+  const auto& cookie = scope.context.session_cookie();
+  // The login in its place removes a dead session's cookie.
+  const bool is_ours = cookie && !verdict.error && !scope.request.is_lookup && !has_login(*scope.settings);
+  if (is_ours) head.headers.add("Set-Cookie", *cookie);
+  std::ignore = co_await exchange.write_head(head, net::after(kSendTime));
+}
+
+net::Task<> refuse_page(Scope& scope, net::Exchange& exchange, const Verdict& verdict, int status) {
   const Settings& settings = *scope.settings;
   // Apache's lookups take a redirect for a yes.
-  const bool sends_to_login = status == 401 && asker == Asker::server && !scope.request.is_lookup;
+  const bool sends_to_login = status == 401 && !scope.request.is_lookup;
   http::Response response =
       sends_to_login ? sign_in_reply(settings, scope.request) : error_reply(status, *settings.pages, scope.request);
-  // The login that mod_fcgid shows in its place removes a dead session's cookie.
-  const bool login_follows = asker == Asker::access_checker && settings.login.enabled;
-  if (verdict.error || scope.request.is_lookup || login_follows) scope.context.leave_cookie_alone();
+  if (verdict.error || scope.request.is_lookup) scope.context.leave_cookie_alone();
   co_await reply(scope, exchange, std::move(response));
 }
 
@@ -93,7 +101,11 @@ net::Task<> serve_authorizer(World& world, Scope& scope, net::Exchange& exchange
     co_return;
   }
   note_answer(world, scope, verdict, *refusal);
-  co_await refuse_page(scope, exchange, verdict, refusal->response.head.status, asker);
+  if (asker == Asker::server) {
+    co_await refuse_page(scope, exchange, verdict, refusal->response.head.status);
+  } else {
+    co_await refuse_bare(scope, exchange, verdict);
+  }
 }
 
 net::Task<bool> serve_refusal(World& world, Scope& scope, net::Exchange& exchange) {

@@ -18,7 +18,8 @@ enum class Asker {
 };
 
 /// Answers 200 with the identity in variables, or refuses: a navigation without a session gets 302 to the login (401
-/// where `asker` cannot hand it on), anything else 401, 403 or 503. Never reads a body: there is none, and no end of it
+/// where `asker` cannot hand it on), anything else 401, 403 or 503. An access checker gets a
+/// bare 401, whatever the reason. Never reads a body: there is none, and no end of it
 /// either. A session is renewed as in the check door, and a 200 has its cookie only where the front server says that it
 /// delivers it; a refusal reaches the visitor everywhere.
 /// A header of the visitor's under a name that is ours is 403, unless it says what we say: the front server has to take

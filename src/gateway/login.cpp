@@ -297,10 +297,13 @@ std::optional<std::string> absolute_login_location(const Settings& settings, con
                      login == *page ? target : page->text() + target);
 }
 
+bool has_login(const Settings& settings) {
+  return settings.login.enabled || !settings.login.url.empty();
+}
+
 http::Response sign_in_reply(const Settings& settings, const http::Request& request) {
   const bool is_navigation = http::is_navigation(request);
-  const bool has_login = settings.login.enabled || !settings.login.url.empty();
-  if (has_login && is_navigation) return redirect_reply(request, login_location(settings, request));
+  if (has_login(settings) && is_navigation) return redirect_reply(request, login_location(settings, request));
   const bool wants_html = is_navigation && http::prefers_html(request.header("accept"));
   return error_reply(401, {*settings.pages, request.id, wants_html});
 }

@@ -28,6 +28,9 @@ inline constexpr std::string_view kSecureLoginCookie = "__Host-gatehouse-login";
 [[nodiscard]] std::optional<std::string> absolute_login_location(const Settings& settings,
                                                                  const http::Request& request);
 
+/// True if there is a login to send anybody to, ours or an external one.
+[[nodiscard]] bool has_login(const Settings& settings);
+
 /// The answer to who needs a login: a navigation is sent to it, anything else gets 401, a program's as JSON.
 [[nodiscard]] http::Response sign_in_reply(const Settings& settings, const http::Request& request);
 

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -257,6 +258,27 @@ void remove_if_ours(const ListenAddress& address, int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != ::getpid()) return;
   if (bound_name(probe.get(), ::getpeername) == bound_name(fd, ::getsockname)) ::unlink(address.path.c_str());
+}
+
+std::optional<ListenAddress> ListenAddress::of(int fd) {
+  ListenAddress address;
+  const int domain = integer_option(fd, SO_DOMAIN);
+  if (domain == AF_UNIX) {
+    address.path = bound_name(fd, ::getsockname);
+    return address.path.empty() ? std::nullopt : std::optional(std::move(address));
+  }
+  sockaddr_in6 name{};  // the larger of the two
+  socklen_t size = sizeof name;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return std::nullopt;
+  const bool is_v4 = domain == AF_INET;
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(name);
+  const void* number = is_v4 ? static_cast<const void*>(&v4.sin_addr) : &name.sin6_addr;
+  std::array<char, INET6_ADDRSTRLEN> host{};
+  if (::inet_ntop(domain, number, host.data(), host.size()) == nullptr) return std::nullopt;
+  address.kind = Kind::tcp;
+  address.host = host.data();
+  address.port = ntohs(is_v4 ? v4.sin_port : name.sin6_port);
+  return address;
 }
 
 bool is_listening_socket(int fd) {

@@ -3,14 +3,16 @@ door by mod_proxy_fcgi and by processes of mod_fcgid's. Each site is the worked 
 includes is printed by `gatehouse snippet apache` for the site's own gatehouse.yaml. The modules are those that Debian
 enables, and those that the example's own a2enmod line names."""
 
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import socket
 
 from cgi_servers import ApacheProcess
 from check_site import CheckSite
-from harness import BINARY, TREE, USER, Site, free_port, processes_of, with_paths
+from harness import BINARY, TREE, USER, Site, processes_of, with_paths
 
 CONF = TREE / "conf" / "apache"
 # What Debian enables where Apache is installed.
@@ -38,7 +40,9 @@ def enabled_by(example):
 
 class ApacheSite(ApacheProcess):
     """The example of conf/apache. `parts`: file that it includes → the part that is printed into it. `more` stands in
-    the virtual host before ours, as a site's own lines; `edit` changes what is printed. `modules` are further ones."""
+    the virtual host before ours, as a site's own lines ({folder} in them is Apache's); `edit` changes what is printed.
+    `modules` are further ones.
+    """
 
     def __init__(self, gatehouse, example, parts, paths=None, more="", edit=lambda text: text, modules=()):
         super().__init__(gatehouse)
@@ -47,7 +51,9 @@ class ApacheSite(ApacheProcess):
         self.site = with_paths(shipped, paths or {})
         last = list(parts)[-1]
         assert self.site.count(f"    Include {last}\n") == 1
-        self.site = self.site.replace(f"    Include {last}\n", f"{more}\n    Include {last}\n")
+        self.site = self.site.replace(
+            f"    Include {last}\n", f"{more.replace('{folder}', str(self.folder))}\n    Include {last}\n"
+        )
         for file, part in parts.items():
             text = gatehouse.run("snippet", "apache", "--part", part, check=0).stdout
             (self.folder / file).write_text(edit(text))
@@ -84,17 +90,22 @@ class AuthorizerSite(CheckSite):
         self.sockets = list(config["listen"])
 
     def start_gatehouse(self):
-        # A port is free until somebody takes it: another test may, between the look and the bind.
-        for _ in range(10):
-            self.gatehouse.config["listen"] = [*self.sockets, f"tcp:127.0.0.1:{free_port()}"]
-            self.gatehouse.write_config()
-            try:
-                self.gatehouse.start()
-                return
-            except AssertionError:
-                if "in use" not in self.gatehouse.log():
-                    raise
-        raise AssertionError("no free port found")
+        # Bound and not listened on: the port is ours while Gatehouse is down, too, and given to nobody else.
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        self.gatehouse.config["listen"] = [*self.sockets, f"tcp:127.0.0.1:{self.port}"]
+        self.gatehouse.write_config()
+        self.gatehouse.start()
+
+    @property
+    def port(self):
+        """Where Apache asks Gatehouse."""
+        return self.holder.getsockname()[1]
+
+    def close(self):
+        with self.holder:
+            super().close()
 
     def make_front(self, *_):
         paths = {'"/srv/www"': self.root, '"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost/"': self.php_handler}
@@ -112,6 +123,8 @@ class AuthorizerSite(CheckSite):
 
 class Spawned:
     """For a site whose gatehouse is started by mod_fcgid, as Apache's user, and not by the test."""
+
+    holder = contextlib.ExitStack()  # of no port
 
     def start_gatehouse(self):
         folder = self.gatehouse.folder
@@ -154,8 +167,8 @@ class AccessCheckerSite(Spawned, AuthorizerSite):
 class ApacheGatewaySite(Site):
     """By mod_proxy_fcgi, over the gatehouse's unix socket. `prepare` gets the Gatehouse before there is a database."""
 
-    def __init__(self, more="", **config):
-        super().__init__(nginx={"more": more}, **config)
+    def __init__(self, more="", modules=(), **config):
+        super().__init__(nginx={"more": more, "modules": modules}, **config)
         self.root = self.gatehouse.root
 
     def make_front(self, **options):

@@ -262,7 +262,8 @@ TARGETS_OF = {
         "/auth/login%2f..%2f..%2fadmin/page.html": (404, 404),
         "/public/show.php/..%2f..%2fapp/show.php": (404, 404),
         "/public/page.html%00": (404, 404),
-        "/public/%00/../admin/page.html": (404, 404),
+        # What was asked for is decided, too, and cannot be read.
+        "/public/%00/../admin/page.html": (403, 403),
         "/public/show.php%00.html": (404, 404),
         # It refuses by itself.
         "/../admin/page.html": (400, 400),
@@ -271,9 +272,9 @@ TARGETS_OF = {
         "/public/page.html/": (404, 404),
         "/public/page.html/x.php": (404, 404),
         "/public/a%3Fb.html": ("a questionable page", "a questionable page"),
-        # The first virtual host answers for every name.
-        "http://evil.example/admin/page.html": (401, 403),
-        "http://evil.example/public/page.html": (PUBLIC, PUBLIC),
+        # Which host's routes are meant, the target's or those of the Host line, is not guessed.
+        "http://evil.example/admin/page.html": (403, 403),
+        "http://evil.example/public/page.html": (403, 403),
         # It asks about the folder, and about the index page as well.
         "/app/hidden/": (401, 403),
         "/app/hidden": (401, 301),
@@ -344,7 +345,11 @@ _AMBIGUOUS = [
 TARGETS_OF["apache with mod_fcgid"] = {
     **TARGETS_OF["apache"],
     # The login that is shown in the place of a refusal reads the visitor's target once more, as any page of ours.
-    **dict.fromkeys(_AMBIGUOUS, (400, 400)),
+    **dict.fromkeys(
+        [*_AMBIGUOUS, "/public/%00/../admin/page.html"]
+        + [f"http://evil.example/{folder}/page.html" for folder in ("admin", "public")],
+        (400, 400),
+    ),
     # It cannot know that the index page was refused, and not the folder.
     "/app/hidden/": (401, 401),
 }

@@ -156,14 +156,15 @@ def allowed_calls(unit):
     return allowed
 
 
-EPERM, EAFNOSUPPORT = 1, 97
+EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 _LOAD, _JUMP_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER, _FIRST_ARGUMENT, _THIRD_ARGUMENT = 0, 16, 32
 
 
 def filter_of(unit, no_writable_code=False):
-    """The unit's SystemCallFilter and RestrictAddressFamilies=AF_UNIX, and MemoryDenyWriteExecute, for the kernel."""
+    """The unit's SystemCallFilter, RestrictAddressFamilies=AF_UNIX and RestrictSUIDSGID, and MemoryDenyWriteExecute, for
+    the kernel."""
     numbers = call_numbers()
     code = [(_LOAD, 0, 0, _NUMBER)]
 
@@ -177,6 +178,9 @@ def filter_of(unit, no_writable_code=False):
         (_RETURN, 0, 0, _ALLOW),
     ]
     when(numbers["socket"], unix_only)
+    if ("RestrictSUIDSGID", "yes") in lines_of(unit):
+        # As systemd 252 does, which cannot look into its arguments.
+        when(numbers["openat2"], [(_RETURN, 0, 0, _ERRNO | ENOSYS)])
     if no_writable_code:
         writable, executable = 2, 4
         deny, allow = (_RETURN, 0, 0, _ERRNO | EPERM), (_RETURN, 0, 0, _ALLOW)

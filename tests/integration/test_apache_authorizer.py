@@ -175,6 +175,7 @@ def test_what_the_site_forbids_stays_forbidden(site):
 
 def test_satisfy_any_and_granted_to_all_open_nothing(site):
     assert served(site, "/app/lenient/page.html") == (401, "a page of a lenient folder")
+    assert b"lenient" not in send(site, "/app/lenient/page.html").body
 
 
 @pytest.mark.parametrize("target", REWRITTEN)
@@ -262,6 +263,24 @@ def test_no_spelling_of_a_name_of_ours_reaches_an_application_behind_http(site, 
         }
         assert len([each for each, _ in headers if each.startswith("remote-")]) == len(ours)
         assert ["x-mine", "kept"] in headers
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Remote-User",
+        "close, remote-user,REMOTE-GROUPS",
+        "Remote-RemRemote-Userote-User, Remote-User",
+        "Remote-User\r\nConnection: Remote-Name, Remote-Email",
+    ],
+)
+def test_no_connection_header_takes_the_user_from_an_application_behind_http(site, value):
+    answer = send(site, "/app/proxied", f"Connection: {value}", signed_in=True)
+    headers = dict(json.loads(answer.body))
+    ours = {name.removeprefix("HTTP_").replace("_", "-").lower(): told for name, told in IDENTITY.items()}
+    assert {name: headers.get(name) for name in ours if name.startswith("remote-")} == {
+        name: told for name, told in ours.items() if name.startswith("remote-")
+    } | {"remote-user": "alice"}
 
 
 @pytest.mark.parametrize("name", INTERNAL)
@@ -427,9 +446,12 @@ BROKEN = {
 }
 
 
+# What the same impostor says well.
+GOOD = record(6, b"Status: 200\r\nVariable-REMOTE_USER: alice\r\n\r\n") + record(6) + end()
+
+
 def test_a_broken_answer_serves_no_page(own_site):
     own_site.gatehouse.stop()
-    port = int(own_site.gatehouse.config["listen"][-1].rpartition(":")[2])
     current = []
 
     def answer(connection):
@@ -441,7 +463,7 @@ def test_a_broken_answer_serves_no_page(own_site):
                 received += data
             connection.sendall(current[0])
 
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with socket.create_server(("127.0.0.1", own_site.port)) as listener:
 
         def serve():
             with contextlib.suppress(OSError):
@@ -451,6 +473,8 @@ def test_a_broken_answer_serves_no_page(own_site):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         for name, broken in BROKEN.items():
+            current[:] = [GOOD]
+            assert send(own_site, "/app/page.html", signed_in=True).body == APP.encode()
             current[:] = [broken]
             for path in ("/app/page.html", "/public/page.html"):
                 got = send(own_site, path, signed_in=True)

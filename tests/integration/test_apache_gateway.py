@@ -102,6 +102,31 @@ def test_no_spelling_of_a_name_of_ours_reaches_a_script(site, name):
         assert_clean(json.loads(answer.body)["env"], signed_in)
 
 
+# ── mod_cache ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CACHING = """
+    CacheRoot "{folder}/cache"
+    CacheEnable disk /
+    CacheIgnoreNoLastMod On
+    CacheDefaultExpire 600
+    CacheStorePrivate On
+    CacheStoreNoStore On
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_is_taken_from_the_cache(track, kind):
+    site = track(KINDS[kind](more=CACHING, modules=("cache", "cache_disk")))
+    cache = site.nginx.folder / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    site.token = site.signed_in().token
+    for _ in range(2):
+        assert send(site, "/show", [], site.token).status == 200
+        assert send(site, "/show", [], None).status == 401
+    assert not [file for file in cache.rglob("*") if file.is_file()]
+
+
 # ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BODY = bytes(range(256)) * 3516  # 900 kB

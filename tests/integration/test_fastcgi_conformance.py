@@ -413,6 +413,34 @@ def test_so_is_one_whose_stdin_comes_all_the_same(door, body, when):
                 connection.send(late)
 
 
+@pytest.mark.parametrize(
+    "said, status",
+    [
+        # mod_authnz_fcgi names its two phases, and the role beside them.
+        ([("FCGI_ROLE", "AUTHORIZER"), ("FCGI_APACHE_ROLE", "AUTHENTICATOR")], 200),
+        ([("FCGI_ROLE", "AUTHORIZER"), ("FCGI_APACHE_ROLE", "AUTHORIZER")], 200),
+        # mod_fcgid's hooks begin with a Basic name, which would ride on somebody's cookie.
+        ([("FCGI_APACHE_ROLE", "AUTHENTICATOR")], 401),
+        ([("FCGI_APACHE_ROLE", "AUTHORIZER")], 401),
+        ([("FCGI_APACHE_ROLE", "AUTHORIZER"), ("FCGI_ROLE", "RESPONDER")], 401),
+        ([("FCGI_APACHE_ROLE", "ACCESS_CHECKER")], 200),
+    ],
+)
+def test_apaches_hooks_for_basic_authentication_let_nobody_in(door, said, status):
+    with door.connect() as connection:
+        connection.send(door.whole(AUTHORIZER, *said))
+        assert connection.read_answer().status == status
+    assert status == 200 or "use FcgidAccessChecker" in door.gatehouse.log()
+
+
+def test_an_access_checker_is_refused_without_a_word_that_would_stand_beside_apaches_page(door):
+    with door.connect() as connection:
+        more = [("FCGI_APACHE_ROLE", "ACCESS_CHECKER"), ("HTTP_ACCEPT", "text/html")]
+        connection.send(begin(AUTHORIZER) + arguments(get("/show", *more)))
+        answer = connection.read_answer()
+        assert (answer.status, answer.body) == (401, b"") and answer.head.split(b"\r\n")[1:] == []
+
+
 # ── several requests at once ────────────────────────────────────────────────────────────────────────────────────────
 
 

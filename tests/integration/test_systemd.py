@@ -14,6 +14,8 @@ import pytest
 import harness
 from check_site import CheckSite
 from fastcgi import AUTHORIZER, BEGIN, PARAMS, FastCgi, encode_pairs, get, record, stream
+from apache import ApacheGatewaySite
+from haproxy import HAProxySite
 from harness import BINARY, TREE, wait_until
 from load import Visitors
 from service_manager import UNITS, ServiceManager, apply, filter_of, lines_of, stopped, threads_in
@@ -243,6 +245,12 @@ DOORS = {
     "the check door over HTTP": (
         lambda: CheckSite(over="http"),
         [("GET", "/page.html", b"a page"), ("POST", "/app/show.php", None)],
+    ),
+    # It asks again for what may be asked twice; a POST may meet the end of the connection that it was sent on.
+    "HAProxy": (HAProxySite, [("GET", "/greet", b"Hello, alice\n")]),
+    "Apache's mod_proxy_fcgi": (
+        ApacheGatewaySite,
+        [("GET", "/greet", b"Hello, alice\n"), ("POST", "/echo", b"an upload")],
     ),
 }
 

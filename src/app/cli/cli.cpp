@@ -57,13 +57,32 @@ std::expected<std::optional<gid_t>, std::string> group_id(const std::string& gro
   return std::unexpected("socket.group: there is no group " + group);
 }
 
+// An administrator who adds an address would wait for it in vain: the kind is served, and nothing else tells.
+void warn_of_unserved(const std::vector<std::string>& configured, Protocol protocol,
+                      const std::vector<Listener>& listeners) {
+  for (const std::string& text : configured) {
+    const auto is_it = [&](const Listener& listener) {
+      const auto address = net::ListenAddress::of(listener.fd);
+      return listener.protocol == protocol && address && address->text() == text;
+    };
+    if (std::ranges::any_of(listeners, is_it)) continue;
+    complain(0, fmt::format("warning: {} is configured and not served: sockets of its kind were passed to us, and only "
+                            "those are; add a socket unit for it",
+                            text));
+  }
+}
+
 /// Adds the configured sockets of a kind that was not inherited.
 std::expected<void, std::string> add_own_listeners(const config::Config& config, Protocol protocol,
                                                    std::vector<Listener>& listeners) {
-  if (std::ranges::find(listeners, protocol, &Listener::protocol) != listeners.end()) return {};
+  const auto& configured = protocol == Protocol::http ? config.listen_http : config.listen;
+  if (std::ranges::find(listeners, protocol, &Listener::protocol) != listeners.end()) {
+    warn_of_unserved(configured, protocol, listeners);
+    return {};
+  }
   auto group = group_id(config.socket.group);
   if (!group) return std::unexpected(group.error());
-  for (const std::string& text : protocol == Protocol::http ? config.listen_http : config.listen) {
+  for (const std::string& text : configured) {
     const auto address = net::ListenAddress::parse(text);
     if (!address) return std::unexpected(text + " is no address");
     auto fd = net::listen_on(*address, {config.socket.mode, *group});
@@ -71,6 +90,11 @@ std::expected<void, std::string> add_own_listeners(const config::Config& config,
     listeners.push_back({*fd, protocol, text, true});
   }
   return {};
+}
+
+std::string name_of(const net::InheritedSocket& socket) {
+  const auto address = net::ListenAddress::of(socket.fd);
+  return "inherited:" + socket.name + (address ? "=" + address->text() : "");
 }
 
 std::expected<std::vector<Listener>, std::string> inherited_listeners() {
@@ -84,7 +108,7 @@ std::expected<std::vector<Listener>, std::string> inherited_listeners() {
           "and any other name for FastCGI");
     }
     const Protocol protocol = socket.name == "http" ? Protocol::http : Protocol::fastcgi;
-    listeners.push_back({socket.fd, protocol, "inherited:" + socket.name, false});
+    listeners.push_back({socket.fd, protocol, name_of(socket), false});
   }
   if (net::is_listening_socket(STDIN_FILENO)) {
     listeners.push_back({STDIN_FILENO, Protocol::fastcgi, "inherited:fd0", false});
@@ -209,7 +233,7 @@ class CommandLine {
       return app_.exit(help);
     } catch (const CLI::ParseError& error) {
       fmt::print(stderr, "gatehouse: {}\nRun gatehouse --help for the commands.\n", error.what());
-      return kUsage;
+      return app_.got_subcommand("snippet") ? cli::refuse_snippet(kUsage, "wrong arguments") : kUsage;
     }
     if (chosen_) return chosen_();
     if (net::is_listening_socket(STDIN_FILENO)) return serve_on_stdin(arguments_.config_file);
@@ -258,7 +282,8 @@ class CommandLine {
   void add_snippet_command() {
     CLI::App* snippet = add("snippet", "Print configuration for a web server, made from ours", [this] {
       const auto config = cli::load_config(arguments_.config_file);
-      return config ? cli::snippet(*config, arguments_.snippet) : kConfigError;
+      return config ? cli::snippet(*config, arguments_.snippet)
+                    : cli::refuse_snippet(kConfigError, "the configuration has problems");
     });
     snippet
         ->add_option("server", arguments_.snippet.server,

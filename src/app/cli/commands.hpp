@@ -38,6 +38,9 @@ struct SnippetArguments {
 };
 /// Prints configuration for a web server, made from ours.
 int snippet(const config::Config& config, const SnippetArguments& arguments);
+/// Prints what no web server takes for configuration, and returns `exit_code`. A shell that was told to write into a
+/// file has emptied it by now; an empty one would be taken, and the site be open.
+int refuse_snippet(int exit_code, std::string_view why);
 
 int session_list(const config::Config& config, const std::string& user, bool as_json);
 struct RevokeArguments {

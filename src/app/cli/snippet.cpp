@@ -85,11 +85,10 @@ std::string complaint_about(const SnippetArguments& arguments) {
   return {};
 }
 
-// What a shell has redirected is empty by now. An empty file would be taken, and the site be open: this one is not.
 int print(const Text& text) {
   if (!text) {
-    fmt::print("gatehouse_snippet_failed; # {}\n", text.error());
-    return complain(kFailed, text.error());
+    complain(0, text.error());
+    return refuse_snippet(kFailed, text.error());
   }
   fmt::print("{}", *text);
   return kDone;
@@ -123,8 +122,16 @@ std::vector<std::string> other_spellings(std::string_view header) {
   return spellings;
 }
 
+int refuse_snippet(int exit_code, std::string_view why) {
+  fmt::print("gatehouse_snippet_failed; # {}\n", why);
+  return exit_code;
+}
+
 int snippet(const config::Config& config, const SnippetArguments& arguments) {
-  if (const std::string complaint = complaint_about(arguments); !complaint.empty()) return complain(kUsage, complaint);
+  if (const std::string complaint = complaint_about(arguments); !complaint.empty()) {
+    complain(0, complaint);
+    return refuse_snippet(kUsage, complaint);
+  }
   if (arguments.server == "nginx") return print(nginx_part(config, arguments.part, arguments.over));
   if (arguments.server == "apache") return print(apache_part(config, arguments.part));
   if (arguments.server == "lighttpd") return print(lighttpd_part(config, arguments.part));

@@ -1,6 +1,7 @@
 // Apache's configuration, made from ours: for the authorizer door (mod_authnz_fcgi, mod_fcgid's FcgidAccessChecker) and
 // for the gateway door (mod_proxy_fcgi, mod_fcgid). Each line that closes a trap says which.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -88,6 +89,27 @@ std::string set_headers(const config::Config& config) {
   return lines;
 }
 
+// Of the bytes that a prefix or a header's name may hold, these mean something else in a regular expression.
+std::string as_pattern(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (std::string_view(".*+^$|").contains(c)) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+// A ',' in their place, so that what stands around one makes no other.
+std::string unname_headers(const config::Config& config) {
+  if (config.identity.headers.empty()) return {};
+  std::vector<std::string> names;
+  for (const auto& [header, attribute] : config.identity.headers) names.push_back(as_pattern(header));
+  return fmt::format(
+      "# Nor does he tell mod_proxy, which leaves out headers that `Connection` names, to leave out ours.\n"
+      "RequestHeader edit* Connection \"(?i){}\" \",\" early\n",
+      fmt::join(names, "|"));
+}
+
 std::string unset_variables(const config::Config& config) {
   std::string lines;
   for (const std::string_view name : {"REMOTE_USER", "AUTH_TYPE", "GATEHOUSE_USER_ID", "GATEHOUSE_SESSION_STATE"}) {
@@ -107,7 +129,12 @@ TraceEnable Off
 
 # What a visitor calls himself is gone before anybody is asked, also as a name with a '_', which applications behind
 # ProxyPass would read as the same.
-{unset}
+{unset}{unname}
+# mod_cache would answer before anybody is asked.
+<IfModule mod_cache.c>
+    CacheQuickHandler off
+</IfModule>
+
 # The path that is decided is the one that Apache serves, in subrequests and internal redirects too. Nothing else that
 # names it is set there: SetEnvIf is for requests of a visitor's only.
 <LocationMatch "^{not_the_question}(?<GATEHOUSE_PATH>(?s).*)$">
@@ -118,17 +145,32 @@ TraceEnable Off
 )conf";
 
 std::string asked(const config::Config& config, std::string_view not_the_question) {
-  return fmt::format(kAsked, fmt::arg("unset", unset_headers(config)), fmt::arg("not_the_question", not_the_question));
+  return fmt::format(kAsked, fmt::arg("unset", unset_headers(config)), fmt::arg("unname", unname_headers(config)),
+                     fmt::arg("not_the_question", not_the_question));
 }
 
 constexpr std::string_view kTraps =
     R"conf(# Traps that Apache leaves open:
-#   - a <Location> further down with a `Require` of its own takes the place of the one here and may open its pages to
-#     everybody: write `AuthMerging And` beside it. That is why the include is the last line.
-#   - `Redirect` and `RewriteRule ... [R]` of the virtual host answer before anybody is asked. What a RewriteRule in a
-#     folder's .htaccess leads to by [P] is decided by the path before.
+#   - a <Location> further down with a `Require` or an <If> of its own takes the place of the one here and may open its
+#     pages to everybody: write `AuthMerging And` beside it. That is why the include is the last line.
+#   - `Redirect` and `RewriteRule ... [R]` of the virtual host answer before anybody is asked. What its rules without
+#     [PT] lead to, and those of a folder (.htaccess) with [P], is decided by the path before the rule: by
+#     `^/public/x$ /admin/page.html` everybody gets that page. And all rules have to leave {prefix}/ alone:
+#     else nobody signs in and, by mod_authnz_fcgi, the public pages are an error, 500, for who has not.
 #   - an `ErrorDocument` that is a page of a protected folder: name a file that the routes make public.
+#   - a page that a script makes for one visitor and calls cacheable is given by mod_cache to all who may see it:
+#     `CacheDisable` its path.
+#   - routes with `hosts` are for who names one of these. Who names none (HTTP/1.0) gets the pages of the first virtual
+#     host by the routes after them: let it be one that serves nothing.
 )conf";
+
+bool has_public_route(const config::Config& config) {
+  return std::ranges::any_of(config.routes, [](const auto& route) { return route.access == policy::Access::public_; });
+}
+
+std::string traps(const config::Config& config) {
+  return fmt::format(kTraps, fmt::arg("prefix", config.endpoints.prefix));
+}
 
 // ── mod_authnz_fcgi ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,78 +184,78 @@ constexpr std::string_view kAuthorizerPart =
     R"conf(# Made by `gatehouse snippet apache --part authorizer` from {file}; make it again when that file's `listen`,
 # `identity`, `endpoints` or `login` change, or when a first route becomes public. Include it as the last line of a
 # <VirtualHost>, and what `--part provider` prints outside of it:
-#     a2enmod authnz_fcgi headers setenvif proxy_fcgi
+#     a2enmod authnz_fcgi headers setenvif proxy_fcgi allowmethods
 # From then on Apache asks over FastCGI about every page of that virtual host before it serves it, and the routes decide.
 # Scripts, whoever runs them, find the user in REMOTE_USER and the configured headers.
 {traps}
 {asked}
 <Location "/">
-    # And what other sections forbid (.htaccess, <Files>) stays forbidden. `Satisfy Any` would let one of the two do.
-    AuthMerging And
-    <IfModule mod_access_compat.c>
-        Satisfy All
-    </IfModule>
-    # Nobody is asked for a Basic name and password.
-    AuthType None
-    AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative On RequireBasicAuth Off UserExpr "%{{reqenv:REMOTE_USER}}"
-{require}    # Each takes the place of what the visitor sent, also where it is empty.
-{set}</Location>
-
-# Apache would not ask about the index page of a folder, or about what a RewriteRule of a folder leads to, in sections that
-# are the same as before. With this one they are not.
-<If "%{{IS_SUBREQ}} == 'true' || reqenv('REDIRECT_STATUS') == '200'">
-    AuthName gatehouse
-</If>
+    # Where the sections of two pages are the same, Apache would not ask about the one that it comes to from the other
+    # (a rewritten path, an index page, SSI, an error's page). Where mod_allowmethods is loaded it does.
+    AllowMethods reset
+    # Each takes the place of what the visitor sent, also where it is empty.
+{set}    # An <If> is merged after all else, the last one last: without it, one of the site's would take our place.
+    <If "true">
+        # What other sections forbid (.htaccess, <Files>) stays forbidden. `Satisfy Any` would let one of the two do.
+        AuthMerging And
+        <IfModule mod_access_compat.c>
+            Satisfy All
+        </IfModule>
+        # Nobody is asked for a Basic name and password.
+        AuthType None
+        AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative On RequireBasicAuth Off UserExpr "%{{reqenv:REMOTE_USER}}"
+{require}    </If>
+</Location>
 
 # Login, logout and what else Gatehouse shows by itself.
 <Location "{prefix}/">
-    AuthMerging Off
-    AuthnzFcgiCheckAuthnProvider None
-    Require all granted
     ProxyPass "{endpoints}{prefix}/" connectiontimeout=2 timeout=60 retry=0
+    <If "true">
+        AuthMerging Off
+        AuthnzFcgiCheckAuthnProvider None
+        # Not a page that a RewriteRule without [PT] leads to from here.
+        Require expr "%{{HANDLER}} == 'proxy-server'"
+    </If>
 </Location>
 {question})conf";
 
-constexpr std::string_view kRequire = "    Require Gatehouse\n";
+constexpr std::string_view kRequire = "        Require Gatehouse\n";
 
 constexpr std::string_view kRequireOrNobody =
-    R"conf(    # mod_authnz_fcgi lets in nobody without a name. So on every page Apache first asks itself, by the subrequest of -U,
-    # whether it is public and the visitor has none.
-    <RequireAny>
-        Require expr "-U '{prefix}/-'"
-        Require Gatehouse
-    </RequireAny>
+    R"conf(        # mod_authnz_fcgi lets in nobody without a name. So on every page Apache first asks itself, by the subrequest
+        # of -U, whether it is public and the visitor has none. The site's rules may rewrite a subrequest, too: a yes to
+        # the second question, to which there is none, shows that it is not the question that was answered.
+        <RequireAll>
+            # What a rule makes of a question answers none.
+            Require expr "-z reqenv('MATCH_GATEHOUSE_QUESTION')"
+            <RequireAny>
+                Require expr "-U '{prefix}/-?1' && ! -U '{prefix}/-?0'"
+                Require Gatehouse
+            </RequireAny>
+        </RequireAll>
 )conf";
 
 constexpr std::string_view kQuestion =
     R"conf(
 # The subrequest. Gatehouse, which sees that it is one, renews no session for it and redirects nobody.
-<Location "{prefix}/-">
-    # -U takes every status below 400 for a yes. Authoritative Off makes an error, 500, of whatever is not 200: then nobody
-    # has said who it is. And a "no" is none for the log.
-    AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative Off RequireBasicAuth Off UserExpr nobody
+<LocationMatch "^(?<GATEHOUSE_QUESTION>{pattern}/-)$">
+    # A "no" is none for the log.
     LogLevel core:crit authz_core:crit
-    <RequireAll>
-        Require expr "%{{IS_SUBREQ}} == 'true'"
-        Require expr "-z reqenv('REMOTE_USER')"
-        Require Gatehouse
-    </RequireAll>
-</Location>
+    <If "true">
+        # -U takes every status below 400 for a yes. Authoritative Off makes an error, 500, of whatever is not 200: then
+        # nobody has said who it is.
+        AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative Off RequireBasicAuth Off UserExpr nobody
+        <RequireAll>
+            Require expr "%{{IS_SUBREQ}} == 'true' && %{{QUERY_STRING}} == '1'"
+            Require expr "-z reqenv('REMOTE_USER')"
+            Require Gatehouse
+        </RequireAll>
+    </If>
+</LocationMatch>
 )conf";
 
-bool has_public_route(const config::Config& config) {
-  return std::ranges::any_of(config.routes, [](const auto& route) { return route.access == policy::Access::public_; });
-}
-
-// Of the bytes that a prefix may hold, only the dot means something else in a regular expression.
-std::string as_pattern(std::string_view prefix) {
-  std::string pattern;
-  for (const char c : prefix) pattern += c == '.' ? "\\." : std::string(1, c);
-  return pattern;
-}
-
 std::string with_prefix(std::string_view text, const std::string& prefix) {
-  return fmt::format(fmt::runtime(text), fmt::arg("prefix", prefix));
+  return fmt::format(fmt::runtime(text), fmt::arg("prefix", prefix), fmt::arg("pattern", as_pattern(prefix)));
 }
 
 std::string file_of(const config::Config& config) {
@@ -235,16 +277,22 @@ constexpr std::string_view kAccessCheckerPart =
 #     that tell the visitor who he is.
 
 {asked}
-FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}"
+# Without IOTimeout a visitor would wait 40 seconds for a process that hangs, whatever FcgidIOTimeout is.
+FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}" IOTimeout 10
+# The longest upload that the login stands in for; mod_fcgid's default is 128 KiB.
+FcgidMaxRequestLen 104857600
 
 # The pages.
 <LocationMatch "^(?!{endpoints}$)">
-    <IfModule mod_access_compat.c>
-        # With `Satisfy Any` a mere `Require all granted` would do.
-        Satisfy All
-    </IfModule>
-    FcgidAccessChecker "{program}"
-    FcgidAccessCheckerAuthoritative On
+    # An <If> is merged after all else, the last one last: without it, one of the site's would take our place.
+    <If "true">
+        <IfModule mod_access_compat.c>
+            # With `Satisfy Any` a mere `Require all granted` would do.
+            Satisfy All
+        </IfModule>
+        FcgidAccessChecker "{program}"
+        FcgidAccessCheckerAuthoritative On
+    </If>
 {on_401}    # Each takes the place of what the visitor sent, also where it is empty.
 {set}    # What mod_fcgid leaves in the answer to the visitor.
 {variables}</LocationMatch>
@@ -284,6 +332,11 @@ FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}" IOTimeout 75
 # The longest upload; mod_fcgid's default is 128 KiB.
 FcgidMaxRequestLen 104857600
 
+# mod_cache would hand out pages without asking Gatehouse.
+<IfModule mod_cache.c>
+    CacheDisable "/"
+</IfModule>
+
 Alias "/" "{program}/"
 <Location "/">
     # Gatehouse decides who gets in. Nothing here may ask for a name and a password of its own.
@@ -305,6 +358,11 @@ constexpr std::string_view kGatewayPart =
 #     a2enmod proxy_fcgi setenvif
 # Every request of that virtual host goes to Gatehouse, which runs the scripts.
 TraceEnable Off
+
+# mod_cache would hand out pages without asking Gatehouse.
+<IfModule mod_cache.c>
+    CacheDisable "/"
+</IfModule>
 
 <Location "/">
     # Gatehouse decides who gets in. Nothing here may ask for a name and a password of its own.
@@ -333,7 +391,7 @@ std::expected<std::string, std::string> apache_authorizer_part(const config::Con
   const std::string& prefix = config.endpoints.prefix;
   const bool asks_about_nobody = has_public_route(config);
   const std::string not_the_question = asks_about_nobody ? fmt::format("(?!{}/-$)", as_pattern(prefix)) : "";
-  return fmt::format(kAuthorizerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", fmt::format(kTraps)),
+  return fmt::format(kAuthorizerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", traps(config)),
                      fmt::arg("asked", asked(config, not_the_question)), fmt::arg("prefix", prefix),
                      fmt::arg("require", with_prefix(asks_about_nobody ? kRequireOrNobody : kRequire, prefix)),
                      fmt::arg("set", set_headers(config)), fmt::arg("endpoints", *endpoints),
@@ -341,7 +399,7 @@ std::expected<std::string, std::string> apache_authorizer_part(const config::Con
 }
 
 std::string apache_access_checker_part(const config::Config& config, const std::string& program) {
-  return fmt::format(kAccessCheckerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", fmt::format(kTraps)),
+  return fmt::format(kAccessCheckerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", traps(config)),
                      fmt::arg("asked", asked(config, "")), fmt::arg("program", program),
                      fmt::arg("endpoints", endpoints_pattern(config)), fmt::arg("on_401", on_401(config)),
                      fmt::arg("set", set_headers(config)), fmt::arg("variables", unset_variables(config)));

@@ -25,7 +25,9 @@ std::string lighttpd_address(std::string_view listen) {
 
 Text address_of(const config::Config& config) {
   if (config.listen.empty()) return std::unexpected("listen: there is no FastCGI socket that lighttpd could reach");
-  return lighttpd_address(config.listen.front());
+  const auto is_unix = [](const std::string& listen) { return listen.starts_with("unix:"); };
+  const auto socket = std::ranges::find_if(config.listen, is_unix);
+  return lighttpd_address(socket == config.listen.end() ? config.listen.front() : *socket);
 }
 
 std::string removed(std::string_view header) {
@@ -50,9 +52,7 @@ std::string removed_headers(const config::Config& config) {
 constexpr std::string_view kAuthorizerPart =
     R"(# Made by `gatehouse snippet lighttpd` from {file}; make it again when that file's `listen`, `identity`,
 # `endpoints` or `login` change. It goes to the beginning of lighttpd's own configuration, before other modules that answer
-# requests are loaded; on Debian:
-#     gatehouse snippet lighttpd >/etc/lighttpd/conf-available/05-gatehouse.conf
-#     lighty-enable-mod gatehouse && lighttpd -tt -f /etc/lighttpd/lighttpd.conf && systemctl restart lighttpd
+# requests are loaded: conf/lighttpd/gatehouse-authorizer.conf includes it.
 # From then on lighttpd asks about every request, of every host, before it serves it, and the routes decide (`hosts` tells
 # hosts apart). Programs of mod_cgi and mod_fastcgi find the user in REMOTE_USER and the configured headers. lighttpd drops
 # the cookie of a renewed session, so Gatehouse does not make a new one: an idle session is extended under its old token.

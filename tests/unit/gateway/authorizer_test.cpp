@@ -72,7 +72,9 @@ TEST(Authorizer, WhereEveryRefusalBecomes401NobodyIsRedirected) {
   Site site;
   const FakeExchange answer = site.authorize(site.navigation("/app/x"), Asker::access_checker);
   EXPECT_EQ(answer.head.status, 401);
-  EXPECT_FALSE(answer.head.headers.has("Location"));
+  EXPECT_THAT(names(answer), IsEmpty()) << "they would be those of the page in its place, beside that page's own";
+  EXPECT_EQ(answer.written, "");
+  EXPECT_EQ(site.authorize(site.request("GET", "/closed/x"), Asker::access_checker).head.status, 401);
 }
 
 TEST(Authorizer, AHookForBasicAuthenticationLetsNobodyIn) {

@@ -27,7 +27,7 @@ namespace {
 using auth::ErrorCode;
 using contract::RawSqlite;
 
-constexpr auto kShortWait = std::chrono::milliseconds(50);
+constexpr auto kShortWait = std::chrono::milliseconds(200);
 
 template <typename T>
 std::optional<ErrorCode> error_of(const auth::Result<T>& result) {
@@ -144,6 +144,7 @@ class SqliteStoreTest : public testing::Test {
   void fill(const std::string& path) const {
     SqliteOptions there = options();
     there.path = path;
+    there.busy_timeout = std::chrono::seconds(20);  // nothing is to fail here, however slow the disk is
     SqliteStore store(there);
     ASSERT_TRUE(store.migrate());
     ASSERT_TRUE(store.create_user(user("u1")));
