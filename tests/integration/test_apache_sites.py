@@ -2,6 +2,7 @@
 there. By mod_authnz_fcgi and by mod_fcgid's access checker."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import signal
 import pytest
 
 from apache import AccessCheckerSite, AuthorizerSite
+from check_site import SHOW
 from door_table import Guests
 from harness import wait_until
 from page_table import send
@@ -16,6 +18,7 @@ from visitor import session_cookies, set_cookies
 
 KINDS = {"mod_authnz_fcgi": AuthorizerSite, "mod_fcgid": AccessCheckerSite}
 ROUTES = [
+    {"path": "/public/sub/**", "access": "deny"},
     {"path": "/public/**", "access": "public"},
     {"path": "/app/hidden/index.html", "access": "deny"},
     {"path": "/app/**", "access": "authenticated"},
@@ -61,6 +64,9 @@ LEADING = """
         AddType text/html .shtml
         AddOutputFilter INCLUDES .shtml
     </Directory>
+    <Directory "{root}/public/limited">
+        AllowMethods GET
+    </Directory>
     ErrorDocument 403 /admin/page.html
     ErrorDocument 404 /app/page.html
     <If "%{REQUEST_URI} =~ m#^/closed/if/#">
@@ -83,13 +89,21 @@ OPENING_OF = {
 }
 
 
+# An <If> within another is merged after that one.
+DEPTHS = [1, 2, 3]
+
+
 def opening_pages(kind):
     lines = {**OPENING, **OPENING_OF[kind]}
     return {
-        f"{folder}/{name}/{file}": text
+        f"{folder}/{name}-{depth}/{file}": text
         for folder, for_whom in (("app", "for alice"), ("closed", "for nobody"))
         for name, opening in lines.items()
-        for file, text in ((".htaccess", f'<If "true">\n{opening}\n</If>\n'), ("page.html", for_whom))
+        for depth in DEPTHS
+        for file, text in (
+            (".htaccess", '<If "true">\n' * depth + opening + "\n</If>" * depth + "\n"),
+            ("page.html", for_whom),
+        )
     }
 
 
@@ -104,9 +118,16 @@ def site(request):
         "public/all-of-another.shtml": 'another: <!--#include virtual="/public/all.shtml" -->',
         "public/index.shtml": 'index: <!--#include virtual="/app/hidden/" -->',
         "closed/if/page.html": "for nobody",
+        "public/below.shtml": 'below: <!--#include file="sub/page.html" -->',
+        "public/sub/page.html": "for nobody",
+        "public/limited/page.html": "for everybody",
+        "public/blog/.htaccess": "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . show.php [L]\n",
+        "public/blog/show.php": SHOW,
         **opening_pages(kind),
     }
-    with contextlib.closing(of_kind(kind, more=LEADING, pages=pages, modules=("rewrite", "include"))) as made:
+    with contextlib.closing(
+        of_kind(kind, more=LEADING, pages=pages, modules=("rewrite", "include", "allowmethods"))
+    ) as made:
         made.kind = kind
         yield with_token(made)
 
@@ -136,16 +157,38 @@ def test_the_index_page_that_a_page_includes_is_decided(site):
     assert_shows(site, "/public/index.shtml", "index: ", "index: ")
 
 
+def test_a_file_of_a_folder_below_that_a_page_includes_is_refused(site):
+    # Apache tells no path of it.
+    assert_shows(site, "/public/below.shtml", "below: ", "below: ")
+
+
+def test_the_methods_that_the_site_allows_stay_the_only_ones(site):
+    assert_shows(site, "/public/limited/page.html", "for everybody", "for everybody")
+    for method in ("POST", "OPTIONS"):
+        assert send(site, "/public/limited/page.html", method=method).status == 405, method
+
+
+def test_behind_a_rewrite_of_a_folder_a_script_is_told_once_who_it_is(site):
+    for target in ("/public/blog/a/post", "/public/blog/show.php"):
+        for signed_in in (False, True):
+            answer = send(site, target, signed_in=signed_in)
+            assert answer.status == 200, answer.body
+            env = json.loads(answer.body)["env"]
+            names = ("REMOTE_USER", "HTTP_REMOTE_USER", "HTTP_REMOTE_GROUPS", "AUTH_TYPE")
+            right = ("alice", "alice", "staff,ops", "Gatehouse") if signed_in else ("", "", "", "")
+            assert tuple(env.get(name, "") for name in names) == right, target
+
+
 def test_the_page_that_the_site_shows_for_an_error_is_decided(site):
     for target in ("/closed/page.html", "/admin/page.html", "/public/missing.html", "/app/missing.html"):
         assert_shows(site, target, "", "")
 
 
 def test_no_if_of_a_folder_or_of_the_site_opens_a_page(site):
-    for name in [*OPENING, *OPENING_OF[site.kind]]:
-        assert_shows(site, f"/closed/{name}/page.html", "", "")
+    for name, depth in itertools.product([*OPENING, *OPENING_OF[site.kind]], DEPTHS):
+        assert_shows(site, f"/closed/{name}-{depth}/page.html", "", "")
         # What a folder breaks so that Apache serves nothing is broken for alice, too.
-        assert_shows(site, f"/app/{name}/page.html", "", "for alice" if name in OPENING else "")
+        assert_shows(site, f"/app/{name}-{depth}/page.html", "", "for alice" if name in OPENING else "")
     assert_shows(site, "/closed/if/page.html", "", "")
 
 
@@ -189,6 +232,17 @@ def test_a_rewritten_path_below_the_endpoints_opens_no_page(track, kind):
     for target in ("/auth/admin/x", "/auth/closed/x"):
         assert_shows(site, target, "", "")
     assert_shows(site, "/app/page.html", 401, "for alice")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_server_that_a_rule_below_the_endpoints_leads_to_is_not_asked(track, kind):
+    # Apache itself, by its other name: whatever it answered, it would be shown.
+    more = 'RewriteEngine On\nRewriteRule "^/auth/x/(.*)$" "http://127.0.0.1:%{SERVER_PORT}/public/$1" [P]\n'
+    site = with_token(track(of_kind(kind, more=more, modules=("rewrite", "proxy", "proxy_http"))))
+    for signed_in in (False, True):
+        answer = send(site, "/auth/x/page.html", signed_in=signed_in)
+        assert answer.status in (401, 403) and b"for everybody" not in answer.body
+    assert_shows(site, "/public/page.html", "for everybody", "for everybody")
 
 
 def test_a_rewritten_question_is_not_asked(track):

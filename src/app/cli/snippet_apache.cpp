@@ -93,7 +93,7 @@ std::string set_headers(const config::Config& config) {
 std::string as_pattern(std::string_view text) {
   std::string pattern;
   for (const char c : text) {
-    if (std::string_view(".*+^$|").contains(c)) pattern += '\\';
+    if (std::string_view(R"(.*+^$|?()[]{}\)").contains(c)) pattern += '\\';
     pattern += c;
   }
   return pattern;
@@ -110,14 +110,13 @@ std::string unname_headers(const config::Config& config) {
       fmt::join(names, "|"));
 }
 
-std::string unset_variables(const config::Config& config) {
+// `line` has a place for the name.
+std::string for_each_variable(const config::Config& config, fmt::format_string<std::string> line) {
   std::string lines;
-  for (const std::string_view name : {"REMOTE_USER", "AUTH_TYPE", "GATEHOUSE_USER_ID", "GATEHOUSE_SESSION_STATE"}) {
-    lines += fmt::format("    Header always unset Variable-{}\n", name);
+  for (const char* name : {"REMOTE_USER", "AUTH_TYPE", "GATEHOUSE_USER_ID", "GATEHOUSE_SESSION_STATE"}) {
+    lines += fmt::format(line, std::string(name));
   }
-  for (const auto& [header, attribute] : config.identity.headers) {
-    lines += fmt::format("    Header always unset Variable-{}\n", variable_of(header));
-  }
+  for (const auto& [header, attribute] : config.identity.headers) lines += fmt::format(line, variable_of(header));
   return lines;
 }
 
@@ -151,13 +150,19 @@ std::string asked(const config::Config& config, std::string_view not_the_questio
 
 constexpr std::string_view kTraps =
     R"conf(# Traps that Apache leaves open:
+#   - other virtual hosts are not asked about: Debian's 000-default, and serve-cgi-bin in every one.
 #   - a <Location> further down with a `Require` or an <If> of its own takes the place of the one here and may open its
 #     pages to everybody: write `AuthMerging And` beside it. That is why the include is the last line.
 #   - `Redirect` and `RewriteRule ... [R]` of the virtual host answer before anybody is asked. What its rules without
 #     [PT] lead to, and those of a folder (.htaccess) with [P], is decided by the path before the rule: by
 #     `^/public/x$ /admin/page.html` everybody gets that page. And all rules have to leave {prefix}/ alone:
 #     else nobody signs in and, by mod_authnz_fcgi, the public pages are an error, 500, for who has not.
-#   - an `ErrorDocument` that is a page of a protected folder: name a file that the routes make public.
+#   - an <If> of the site's that is nested more than three deep is merged after the one here.
+#   - an `ErrorDocument` that is a page of a protected folder: name a file that the routes make public. It comes with
+#     status 200 for who is let in, whatever the error was.
+#   - `Dav On`: a folder is copied and moved with all that is in it, by the rule for the folder; and who may write .htaccess
+#     may open the folder. Neither where a rule below is stricter, nor with AllowOverride.
+#   - SSI has to include other folders' files by `virtual=`: by `file=` Apache tells no path, and they are refused.
 #   - a page that a script makes for one visitor and calls cacheable is given by mod_cache to all who may see it:
 #     `CacheDisable` its path.
 #   - routes with `hosts` are for who names one of these. Who names none (HTTP/1.0) gets the pages of the first virtual
@@ -167,6 +172,16 @@ constexpr std::string_view kTraps =
 bool has_public_route(const config::Config& config) {
   return std::ranges::any_of(config.routes, [](const auto& route) { return route.access == policy::Access::public_; });
 }
+
+// How our lines are the last word.
+constexpr std::string_view kDeep =
+    R"conf(    # An <If> is merged after all else, one within another after that, and the last one last: without these, one of the
+    # site's would take our place.
+    <If "true">
+    <If "true">
+    <If "true">
+)conf";
+constexpr std::string_view kEnd = "    </If>\n    </If>\n    </If>\n";
 
 std::string traps(const config::Config& config) {
   return fmt::format(kTraps, fmt::arg("prefix", config.endpoints.prefix));
@@ -188,15 +203,17 @@ constexpr std::string_view kAuthorizerPart =
 # From then on Apache asks over FastCGI about every page of that virtual host before it serves it, and the routes decide.
 # Scripts, whoever runs them, find the user in REMOTE_USER and the configured headers.
 {traps}
+# Where the sections of two pages are the same, Apache would not ask about the one that it comes to from the other (a
+# rewritten path, an index page, SSI, an error's page). Where mod_allowmethods is loaded it does.
+<IfModule !mod_allowmethods.c>
+    Error "a2enmod allowmethods: without it Gatehouse is not asked about every page"
+</IfModule>
+
 {asked}
-<Location "/">
-    # Where the sections of two pages are the same, Apache would not ask about the one that it comes to from the other
-    # (a rewritten path, an index page, SSI, an error's page). Where mod_allowmethods is loaded it does.
-    AllowMethods reset
+# Every page, and what has no path (a file of SSI's).
+<LocationMatch "^">
     # Each takes the place of what the visitor sent, also where it is empty.
-{set}    # An <If> is merged after all else, the last one last: without it, one of the site's would take our place.
-    <If "true">
-        # What other sections forbid (.htaccess, <Files>) stays forbidden. `Satisfy Any` would let one of the two do.
+{set}{deep}        # What other sections forbid (.htaccess, <Files>) stays forbidden. `Satisfy Any` would let one of the two do.
         AuthMerging And
         <IfModule mod_access_compat.c>
             Satisfy All
@@ -204,19 +221,16 @@ constexpr std::string_view kAuthorizerPart =
         # Nobody is asked for a Basic name and password.
         AuthType None
         AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative On RequireBasicAuth Off UserExpr "%{{reqenv:REMOTE_USER}}"
-{require}    </If>
-</Location>
+{require}{end}</LocationMatch>
 
 # Login, logout and what else Gatehouse shows by itself.
 <Location "{prefix}/">
     ProxyPass "{endpoints}{prefix}/" connectiontimeout=2 timeout=60 retry=0
-    <If "true">
-        AuthMerging Off
+{deep}        AuthMerging Off
         AuthnzFcgiCheckAuthnProvider None
-        # Not a page that a RewriteRule without [PT] leads to from here.
-        Require expr "%{{HANDLER}} == 'proxy-server'"
-    </If>
-</Location>
+        # Not a page, or another server, that a RewriteRule leads to from here.
+        Require expr "%{{HANDLER}} == 'proxy-server' && %{{REQUEST_FILENAME}} =~ m#^proxy:(unix:[^|]*\|)?{endpoints_pattern}/#"
+{end}</Location>
 {question})conf";
 
 constexpr std::string_view kRequire = "        Require Gatehouse\n";
@@ -241,8 +255,7 @@ constexpr std::string_view kQuestion =
 <LocationMatch "^(?<GATEHOUSE_QUESTION>{pattern}/-)$">
     # A "no" is none for the log.
     LogLevel core:crit authz_core:crit
-    <If "true">
-        # -U takes every status below 400 for a yes. Authoritative Off makes an error, 500, of whatever is not 200: then
+{deep}        # -U takes every status below 400 for a yes. Authoritative Off makes an error, 500, of whatever is not 200: then
         # nobody has said who it is.
         AuthnzFcgiCheckAuthnProvider Gatehouse Authoritative Off RequireBasicAuth Off UserExpr nobody
         <RequireAll>
@@ -250,12 +263,12 @@ constexpr std::string_view kQuestion =
             Require expr "-z reqenv('REMOTE_USER')"
             Require Gatehouse
         </RequireAll>
-    </If>
-</LocationMatch>
+{end}</LocationMatch>
 )conf";
 
 std::string with_prefix(std::string_view text, const std::string& prefix) {
-  return fmt::format(fmt::runtime(text), fmt::arg("prefix", prefix), fmt::arg("pattern", as_pattern(prefix)));
+  return fmt::format(fmt::runtime(text), fmt::arg("prefix", prefix), fmt::arg("pattern", as_pattern(prefix)),
+                     fmt::arg("deep", kDeep), fmt::arg("end", kEnd));
 }
 
 std::string file_of(const config::Config& config) {
@@ -271,12 +284,13 @@ constexpr std::string_view kAccessCheckerPart =
 # From then on Apache asks processes of Gatehouse, which it starts and ends by itself, about every page of that virtual
 # host before it serves it, and the routes decide. They run as Apache's user, to whom the configuration and the database
 # have to be open. Scripts, whoever runs them, find the user in REMOTE_USER and the configured headers.
-{traps}#   - such a page comes with status 200, whatever the error was.
-#   - %u of the access log is empty; the name is in %{{REMOTE_USER}}e.
+{traps}#   - %u of the access log is empty; the name is in %{{REMOTE_USER}}e.
 #   - on redirects and error pages that Apache makes by itself (the slash of a folder, 404) it leaves `Variable-...` lines
 #     that tell the visitor who he is.
 
 {asked}
+# What mod_fcgid has answered with is still there after an internal redirect, and would be doubled.
+{early}
 # Without IOTimeout a visitor would wait 40 seconds for a process that hangs, whatever FcgidIOTimeout is.
 FcgidCmdOptions "{program}" InitialEnv "GATEHOUSE_CONFIG={file}" IOTimeout 10
 # The longest upload that the login stands in for; mod_fcgid's default is 128 KiB.
@@ -284,16 +298,13 @@ FcgidMaxRequestLen 104857600
 
 # The pages.
 <LocationMatch "^(?!{endpoints}$)">
-    # An <If> is merged after all else, the last one last: without it, one of the site's would take our place.
-    <If "true">
-        <IfModule mod_access_compat.c>
+{deep}        <IfModule mod_access_compat.c>
             # With `Satisfy Any` a mere `Require all granted` would do.
             Satisfy All
         </IfModule>
         FcgidAccessChecker "{program}"
         FcgidAccessCheckerAuthoritative On
-    </If>
-{on_401}    # Each takes the place of what the visitor sent, also where it is empty.
+{end}{on_401}    # Each takes the place of what the visitor sent, also where it is empty.
 {set}    # What mod_fcgid leaves in the answer to the visitor.
 {variables}</LocationMatch>
 
@@ -395,6 +406,8 @@ std::expected<std::string, std::string> apache_authorizer_part(const config::Con
                      fmt::arg("asked", asked(config, not_the_question)), fmt::arg("prefix", prefix),
                      fmt::arg("require", with_prefix(asks_about_nobody ? kRequireOrNobody : kRequire, prefix)),
                      fmt::arg("set", set_headers(config)), fmt::arg("endpoints", *endpoints),
+                     fmt::arg("endpoints_pattern", as_pattern(endpoints->substr(endpoints->find("fcgi://")) + prefix)),
+                     fmt::arg("deep", kDeep), fmt::arg("end", kEnd),
                      fmt::arg("question", asks_about_nobody ? with_prefix(kQuestion, prefix) : ""));
 }
 
@@ -402,7 +415,9 @@ std::string apache_access_checker_part(const config::Config& config, const std::
   return fmt::format(kAccessCheckerPart, fmt::arg("file", file_of(config)), fmt::arg("traps", traps(config)),
                      fmt::arg("asked", asked(config, "")), fmt::arg("program", program),
                      fmt::arg("endpoints", endpoints_pattern(config)), fmt::arg("on_401", on_401(config)),
-                     fmt::arg("set", set_headers(config)), fmt::arg("variables", unset_variables(config)));
+                     fmt::arg("set", set_headers(config)), fmt::arg("deep", kDeep), fmt::arg("end", kEnd),
+                     fmt::arg("early", for_each_variable(config, "Header always unset Variable-{} early\n")),
+                     fmt::arg("variables", for_each_variable(config, "    Header always unset Variable-{}\n")));
 }
 
 std::expected<std::string, std::string> apache_gateway_part(const config::Config& config) {
