@@ -67,10 +67,12 @@ gateway::Asker asker_of(const fastcgi::Params& params) {
 
 net::Task<> dispatch_authorizer(gateway::Gateway& gateway, const fastcgi::ServerRequest& request,
                                 const cgi::ReadOptions& options, net::Exchange& exchange) {
+  const gateway::Asker asker = asker_of(request.params());
   auto parsed = cgi::read_request(request.params(), options);
   if (parsed) {
-    co_await gateway.serve_authorizer(std::move(*parsed), asker_of(request.params()), exchange);
+    co_await gateway.serve_authorizer(std::move(*parsed), asker, exchange);
   } else {
+    parsed.error().is_check = asker != gateway::Asker::server;  // a page would stand beside Apache's own
     co_await gateway.serve_malformed(std::move(parsed.error()), exchange);
   }
 }

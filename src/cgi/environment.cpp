@@ -211,18 +211,11 @@ std::expected<http::Path, std::string> served_path(const MetaVariables& variable
   return named("REDIRECT_URI", http::Path::parse(http::split_target(variables.get("REDIRECT_URI")).path));
 }
 
-bool is_error_page(const MetaVariables& variables) {
-  constexpr int kFirstError = 400;
-  return parse_number<int>(variables.get("REDIRECT_STATUS")).value_or(0) >= kFirstError;
-}
-
 // An empty GATEHOUSE_PATH is a mistake of the front server's configuration, and no leave to take REQUEST_URI instead:
 // behind a rewrite that is another path.
 std::expected<http::Path, std::string> decided_path(const MetaVariables& variables, const ReadOptions& options,
                                                     bool is_mounted) {
   const bool says_served = options.is_authorizer && variables.has(kServedPath);
-  // In the place of a page that was refused, whose path REQUEST_URI is.
-  if (says_served && is_error_page(variables)) return served_path(variables);
   if (!says_served && variables.has("GATEHOUSE_PATH")) {
     return named("GATEHOUSE_PATH", http::Path::from_decoded(variables.get("GATEHOUSE_PATH")));
   }

@@ -70,10 +70,10 @@ struct Scope {
                                 std::vector<std::string> cookies = {});
 /// Sends the page or JSON of a status.
 [[nodiscard]] net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status);
-/// 503 where the store, or a queue before it, could not be asked: logged, and nobody's cookie is touched.
 /// Logs a 503 of the store's: the first in a minute as a warning, the others at debug.
 void log_store_failure(World& world, const http::Request& request, const std::string& detail);
 
+/// 503 where the store, or a queue before it, could not be asked: logged, and nobody's cookie is touched.
 [[nodiscard]] net::Task<> reply_store_failure(World& world, Scope& scope, net::Exchange& exchange,
                                               const auth::Error& error);
 

@@ -21,7 +21,8 @@ struct ListenAddress {
 
   /// Returns nullopt with no guess for anything else; a unix path over 107 bytes is refused.
   [[nodiscard]] static std::optional<ListenAddress> parse(std::string_view text);
-  /// Returns where a socket is bound; nullopt if it is of no such kind, or has no name.
+  /// Returns where a socket was bound (one of listen_on's has been renamed since); nullopt if it is of no such kind, or
+  /// has no name.
   [[nodiscard]] static std::optional<ListenAddress> of(int fd);
   [[nodiscard]] std::string text() const;
 };

@@ -140,6 +140,34 @@ TEST(FastcgiListener, OnlyAListeningStreamSocketIsOne) {
   }
 }
 
+TEST(Listener, ASocketTellsWhereItIs) {
+  const Folder folder;
+  // As systemd binds it; ours is renamed, and its name is the one that it was bound with.
+  const int unix_socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un place{};
+  place.sun_family = AF_UNIX;
+  const std::string path = folder / "s";
+  path.copy(place.sun_path, sizeof place.sun_path - 1);
+  ASSERT_EQ(::bind(unix_socket, reinterpret_cast<const sockaddr*>(&place), sizeof place), 0);
+  EXPECT_EQ(ListenAddress::of(unix_socket)->text(), "unix:" + path);
+  ::close(unix_socket);
+  for (const std::string host : {"127.0.0.1", "::1"}) {
+    const auto tcp = listen_on({.kind = ListenAddress::Kind::tcp, .path = {}, .host = host, .port = 0}, {});
+    if (!tcp) continue;  // a machine without IPv6
+    const auto address = ListenAddress::of(*tcp);
+    ASSERT_TRUE(address);
+    EXPECT_EQ(address->host, host);
+    EXPECT_GT(address->port, 0);
+    EXPECT_EQ(ListenAddress::parse(address->text())->port, address->port);
+    ::close(*tcp);
+  }
+  std::array<int, 2> pair{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+  EXPECT_FALSE(ListenAddress::of(pair[0])) << "it has no name";
+  ::close(pair[0]);
+  ::close(pair[1]);
+}
+
 // --- systemd's sockets, in a process of their own, because they begin at descriptor 3 ---
 // NOLINTBEGIN(concurrency-mt-unsafe): of one thread
 

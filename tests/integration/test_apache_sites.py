@@ -89,6 +89,12 @@ OPENING_OF = {
 }
 
 
+# What Apache and we say to each other, said by a folder.
+FORGED = """
+SetEnvIf Request_URI . MATCH_GATEHOUSE_PATH=/public/page.html REDIRECT_STATUS=404
+SetEnvIf Request_URI . GATEHOUSE_PATH=/public/page.html REDIRECT_URI=/public/page.html
+SetEnvIf Request_URI . REMOTE_USER=alice MATCH_GATEHOUSE_QUESTION=
+"""
 # An <If> within another is merged after that one.
 DEPTHS = [1, 2, 3]
 
@@ -118,6 +124,11 @@ def site(request):
         "public/all-of-another.shtml": 'another: <!--#include virtual="/public/all.shtml" -->',
         "public/index.shtml": 'index: <!--#include virtual="/app/hidden/" -->',
         "closed/if/page.html": "for nobody",
+        **{
+            f"{folder}/forged/{file}": text
+            for folder, for_whom in (("app", "for alice"), ("closed", "for nobody"))
+            for file, text in ((".htaccess", FORGED), ("page.html", for_whom))
+        },
         "public/below.shtml": 'below: <!--#include file="sub/page.html" -->',
         "public/sub/page.html": "for nobody",
         "public/limited/page.html": "for everybody",
@@ -190,6 +201,12 @@ def test_no_if_of_a_folder_or_of_the_site_opens_a_page(site):
         # What a folder breaks so that Apache serves nothing is broken for alice, too.
         assert_shows(site, f"/app/{name}-{depth}/page.html", "", "for alice" if name in OPENING else "")
     assert_shows(site, "/closed/if/page.html", "", "")
+
+
+def test_no_folder_says_another_path_in_its_own_place(site):
+    # By mod_authnz_fcgi the folder has shut out everybody.
+    assert_shows(site, "/app/forged/page.html", "", "for alice" if site.kind == "mod_fcgid" else 403)
+    assert_shows(site, "/closed/forged/page.html", "", "")
 
 
 # ── rules of the virtual host ───────────────────────────────────────────────────────────────────────────────────────

@@ -439,6 +439,10 @@ def test_an_access_checker_is_refused_without_a_word_that_would_stand_beside_apa
         connection.send(begin(AUTHORIZER) + arguments(get("/show", *more)))
         answer = connection.read_answer()
         assert (answer.status, answer.body) == (401, b"") and answer.head.split(b"\r\n")[1:] == []
+    with door.connect() as connection:  # nor where its question cannot be read
+        connection.send(begin(AUTHORIZER) + arguments(get("/a%2fb", *more)))
+        answer = connection.read_answer()
+        assert (answer.status, answer.body) == (403, b"") and answer.header("Content-Security-Policy") is None
 
 
 # ── several requests at once ────────────────────────────────────────────────────────────────────────────────────────

@@ -104,6 +104,22 @@ def manage(gatehouse, places):
         yield start
 
 
+def test_a_further_socket_comes_with_the_next_start_of_the_service():
+    """systemd starts no socket of a service that runs."""
+    for unit in set(SOCKETS) - {"gatehouse.socket"}:
+        assert ("WantedBy", "sockets.target gatehouse.service") in lines_of(unit), unit
+
+
+def test_a_configured_address_that_is_not_served_is_warned_of(gatehouse, places, manage):
+    left_out = f"tcp:127.0.0.1:{harness.free_port()}"
+    gatehouse.config["listen"] = [f"unix:{gatehouse.socket}", left_out]
+    gatehouse.write_config()
+    manage(["gatehouse.socket"])
+    assert f"warning: {left_out} is configured and not served" in gatehouse.log()
+    assert f"warning: unix:{gatehouse.socket}" not in gatehouse.log()
+    wait_until(lambda: f"inherited:fastcgi=unix:{gatehouse.socket}" in gatehouse.log(), "the log names the socket")
+
+
 def test_each_socket_speaks_what_its_unit_says(gatehouse, places, manage):
     manage()
     for address in (places["/run/gatehouse/gatehouse.sock"], places["127.0.0.1:9100"]):

@@ -159,7 +159,7 @@ constexpr std::string_view kTraps =
 #     else nobody signs in and, by mod_authnz_fcgi, the public pages are an error, 500, for who has not.
 #   - an <If> of the site's that is nested more than three deep is merged after the one here.
 #   - an `ErrorDocument` that is a page of a protected folder: name a file that the routes make public. It comes with
-#     status 200 for who is let in, whatever the error was.
+#     status 200 for who is let in, whatever the error was; of a page that is refused Apache's own text is shown.
 #   - `Dav On`: a folder is copied and moved with all that is in it, by the rule for the folder; and who may write .htaccess
 #     may open the folder. Neither where a rule below is stricter, nor with AllowOverride.
 #   - SSI has to include other folders' files by `virtual=`: by `file=` Apache tells no path, and they are refused.

@@ -103,9 +103,8 @@ constexpr std::string_view kEndpoint =
 constexpr std::string_view kGatewayPart =
     R"(# Made by `gatehouse snippet lighttpd --part {part}` from {file}{when}.
 # Every request of every host goes to Gatehouse, which signs visitors in and out and runs the scripts. It goes to the beginning
-# of lighttpd's own configuration, before other modules that answer requests are loaded; on Debian:
-#     gatehouse snippet lighttpd --part {part} >/etc/lighttpd/conf-available/05-gatehouse.conf
-#     lighty-enable-mod gatehouse && lighttpd -tt -f /etc/lighttpd/lighttpd.conf && systemctl restart lighttpd
+# of lighttpd's own configuration, before other modules that answer requests are loaded: conf/lighttpd/gatehouse-gateway.conf
+# includes it.
 # `fastcgi.server = ( ... )` inside a condition ($HTTP["host"] and so on) takes the place of this list: what it is for goes
 # round Gatehouse, on purpose or not. Gatehouse decides by the visitor's path, before any `url.rewrite`.
 
