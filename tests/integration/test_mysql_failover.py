@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
+from fastcgi import FastCgi, get
 from harness import wait_until
 from mariadb import REPLICA, REPLICATED, USER_PASSWORD, MariaDb
-from under_load import House, go_through
+from under_load import House, go_through, new_tokens
 
 
 class Replicated:
@@ -49,6 +50,25 @@ def test_failed_over_to_a_replica_that_is_promoted(replicated_house, pair):
     assert pair.second.has_all_of(pair.first)
     during = go_through(house, "primary killed, replica promoted", pair.first.kill, pair.second.promote)
     assert during[200] > 0, "the replica can be read before it is promoted"
+
+
+def test_a_session_that_a_replica_does_not_know_may_only_not_have_arrived(replicated_house, pair):
+    """Its cookie stays, until a server that can be written says that there is no such session."""
+    house = replicated_house
+    [unknown] = new_tokens(1)
+
+    def status(token):
+        with FastCgi(house.gatehouse.socket) as connection:
+            answer = connection.request(get("/show", cookie=token))
+        assert answer.header("Set-Cookie") is None or answer.status == 401
+        return answer.status
+
+    assert (status(house.active[0]), status(unknown)) == (200, 401)
+    pair.first.kill()
+    wait_until(lambda: status(house.active[0]) == 200, "the replica is asked")
+    assert [status(unknown) for _ in range(5)] == [503] * 5
+    pair.second.promote()
+    wait_until(lambda: status(unknown) == 401, "the new primary knows")
 
 
 def test_failed_over_from_a_primary_that_stands_still(replicated_house, pair):
