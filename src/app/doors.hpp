@@ -1,7 +1,7 @@
 // The doors: how a request that arrived becomes one for the gateway. A door decides nothing.
 #pragma once
 
-#include "cgi/environment.hpp"
+#include "cgi/read_request.hpp"
 #include "gateway/gateway.hpp"
 #include "net/connection.hpp"
 #include "ops/log.hpp"

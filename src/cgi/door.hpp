@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "cgi/environment.hpp"
+#include "cgi/read_request.hpp"
 #include "net/exchange.hpp"
 #include "net/spool.hpp"
 

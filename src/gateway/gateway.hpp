@@ -5,9 +5,10 @@
 #include <memory>
 #include <mutex>
 
-#include "cgi/environment.hpp"
 #include "gateway/authorizer.hpp"
 #include "gateway/scope.hpp"
+#include "http/malformed.hpp"
+#include "http/request.hpp"
 #include "net/exchange.hpp"
 
 namespace gatehouse::gateway {

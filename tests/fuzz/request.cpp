@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "auth/cookie.hpp"
-#include "cgi/environment.hpp"
+#include "cgi/read_request.hpp"
 #include "fastcgi/name_value.hpp"
 #include "fuzz/fuzz.hpp"
 #include "gateway/identity.hpp"
