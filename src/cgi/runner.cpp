@@ -12,18 +12,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
-#include <exception>
 #include <memory>
 #include <span>
 #include <system_error>
 #include <utility>
 
+#include "cgi/answer.hpp"
 #include "cgi/process.hpp"
-#include "cgi/response_parser.hpp"
 #include "cgi/stderr_lines.hpp"
-#include "net/spool.hpp"
+#include "net/task_group.hpp"
 
 namespace gatehouse::cgi {
 namespace {
@@ -79,16 +77,6 @@ Task<std::size_t> read_some(Source& source, std::span<char> into) {
   }
 }
 
-std::optional<std::uint64_t> announced_length(const http::ResponseHead& head) {
-  const bool has_no_body = head.status == 204 || head.status == 304;
-  const auto text = head.headers.get("Content-Length");
-  if (has_no_body || !text) return std::nullopt;
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), length);
-  if (error != std::errc{} || end != text->data() + text->size()) return std::nullopt;
-  return length;
-}
-
 // One program and one request. Its coroutines (feed_input, relay_output, read_errors, watch_exit) run side by side on
 // one thread; serve() watches them, ends the processes and returns when all four have ended.
 class Run : public std::enable_shared_from_this<Run> {
@@ -98,15 +86,14 @@ class Run : public std::enable_shared_from_this<Run> {
       : executor_(executor),
         program_(std::move(program)),
         exchange_(exchange),
-        without_body_(without_body),
-        on_head_(std::move(on_head)),
         process_(std::move(child.process)),
         input_(std::move(child.input)),
         output_(std::move(child.output)),
         errors_(std::move(child.errors)),
         lines_(std::move(on_stderr)),
-        changed_(executor),
-        holds_(program_.content_length != 0U) {}
+        tasks_(executor),
+        answer_(executor, exchange, {.without_body = without_body, .visitor_stall = program_.visitor_stall},
+                std::move(on_head)) {}
 
   Task<RunOutcome> serve();
 
@@ -132,10 +119,8 @@ class Run : public std::enable_shared_from_this<Run> {
     Run& run_;
   };
 
-  void start(Task<> task);
+  void start(Task<> task) { tasks_.start(std::move(task), shared_from_this()); }
   void moved() { last_move_ = Clock::now(); }
-  void notify() { changed_.cancel(); }
-  Task<> wait_until(Deadline deadline);
   void stop(Ending ending);
   void close_input();
 
@@ -148,15 +133,9 @@ class Run : public std::enable_shared_from_this<Run> {
   void body_broke(Ending ending);
 
   Task<> relay_output();
-  Task<bool> relay(std::string_view bytes);
-  Task<bool> take_head(ResponseParser::Complete complete);
-  Task<bool> send_head(const http::ResponseHead& head);
-  Task<bool> send_body(std::string_view bytes);
-  bool hold(std::string_view bytes);
-  [[nodiscard]] bool is_answer_stuck() const;
   void release();
-  Task<> send_held();
-  bool sent(const net::IoResult<void>& result);
+  Task<> send_answer();
+  [[nodiscard]] bool is_answer_stuck() const;
 
   Task<> read_errors();
   Task<> watch_exit();
@@ -176,35 +155,23 @@ class Run : public std::enable_shared_from_this<Run> {
   const asio::any_io_executor executor_;
   const Program program_;
   net::Exchange& exchange_;
-  const bool without_body_;
-  const HeadHook on_head_;
 
   Process process_;
   Pipe input_;
   Source output_;
   Source errors_;
   StderrLines lines_;
-  asio::steady_timer changed_;  // a condition variable: cancelled when something has happened
-  int active_ = 0;              // coroutines that have not ended
-  std::exception_ptr exception_;
+  net::TaskGroup tasks_;
 
   std::uint64_t fed_ = 0;
   int visitor_waits_ = 0;
   Deadline last_move_ = Clock::now();
 
   // nginx stops sending a request's body as soon as the answer has begun, so an answer that begins before the program
-  // has all of the body would starve it. Until then the answer is held here.
-  bool holds_;
-  bool is_releasing_ = false;
-  std::optional<http::ResponseHead> held_head_;
-  net::Spool held_;
+  // has all of the body would starve it. Until then nothing of it is sent.
+  Answer answer_;
+  bool is_released_ = false;
   std::optional<Deadline> input_blocked_since_;  // the program has not read for so long
-
-  ResponseParser parser_;
-  bool has_head_ = false;
-  int status_ = 0;
-  std::optional<std::uint64_t> body_left_;  // of the announced Content-Length
-  std::optional<std::string> local_redirect_;
 
   std::optional<Deadline> output_ended_at_;
   std::optional<Deadline> exited_at_;
@@ -221,6 +188,7 @@ Task<> reap_later(Process process) {
 }
 
 Task<RunOutcome> Run::serve() {
+  if (program_.content_length == 0U) release();
   start(feed_input());
   start(relay_output());
   start(read_errors());
@@ -233,23 +201,8 @@ Task<RunOutcome> Run::serve() {
   co_await until_quiet();
   exchange_.on_abort({});
   if (!process_.is_reaped()) asio::co_spawn(executor_, reap_later(std::move(process_)), asio::detached);
-  if (exception_) std::rethrow_exception(exception_);
+  tasks_.rethrow();
   co_return outcome();
-}
-
-void Run::start(Task<> task) {
-  ++active_;
-  asio::co_spawn(executor_, std::move(task), [self = shared_from_this()](std::exception_ptr exception) {
-    if (exception && !self->exception_) self->exception_ = std::move(exception);
-    --self->active_;
-    self->notify();
-  });
-}
-
-Task<> Run::wait_until(Deadline deadline) {
-  boost::system::error_code ignored;
-  changed_.expires_at(deadline);
-  co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 void Run::stop(Ending ending) {
@@ -258,7 +211,8 @@ void Run::stop(Ending ending) {
   close_input();
   boost::system::error_code ignored;
   output_.pipe.cancel(ignored);
-  notify();
+  answer_.stop();
+  tasks_.notify();
 }
 
 void Run::close_input() {
@@ -322,7 +276,7 @@ Task<bool> Run::write_input(std::span<const char> bytes) {
     const auto buffer = asio::buffer(bytes.data(), bytes.size());
     boost::system::error_code error;
     input_blocked_since_ = Clock::now();
-    if (held_head_) notify();
+    if (answer_.has_head()) tasks_.notify();
     const std::size_t size = co_await input_.async_write_some(buffer, asio::redirect_error(asio::use_awaitable, error));
     input_blocked_since_.reset();
     if (error) co_return false;
@@ -333,124 +287,47 @@ Task<bool> Run::write_input(std::span<const char> bytes) {
 }
 
 bool Run::is_feeding_over() const {
-  return ending_ || exception_ || exited_at_ || !input_.is_open();
+  return ending_ || tasks_.has_failed() || exited_at_ || !input_.is_open();
 }
 
 // Once the whole answer is out, it does not matter any more.
 void Run::body_broke(Ending ending) {
-  if (!has_head_ || !output_ended_at_) stop(std::move(ending));
+  if (!answer_.has_head() || !output_ended_at_) stop(std::move(ending));
 }
 
 // ---- The program's answer to the visitor ----
 
 Task<> Run::relay_output() {
   std::vector<char> buffer(kPieceSize);
-  for (bool is_more = true; is_more && !ending_;) {
+  while (!ending_) {
     const std::size_t size = co_await read_some(output_, buffer);
     if (size == 0 || ending_) break;
     moved();
-    is_more = co_await relay({buffer.data(), size});
+    const VisitorWait waiting(*this);
+    auto taken = co_await answer_.take({buffer.data(), size});
+    if (!taken) stop({.status = taken.error().status, .reason = std::move(taken.error().reason)});
+    if (is_answer_stuck()) tasks_.notify();
   }
   output_ended_at_ = Clock::now();
-  notify();
+  answer_.end();
+  tasks_.notify();
 }
 
-// False if there is nobody to relay to.
-Task<bool> Run::relay(std::string_view bytes) {
-  if (!has_head_) {
-    auto step = parser_.feed(bytes);
-    if (std::holds_alternative<ResponseParser::NeedMore>(step)) co_return true;
-    if (const auto* malformed = std::get_if<ResponseParser::Malformed>(&step)) {
-      stop({.status = 502, .reason = "the program's header is malformed: " + malformed->reason});
-      co_return false;
-    }
-    auto complete = std::move(std::get<ResponseParser::Complete>(step));
-    bytes = complete.rest;
-    const bool is_sent = co_await take_head(std::move(complete));
-    if (!is_sent) co_return false;
-  }
-  const bool is_sent = co_await send_body(bytes);
-  co_return is_sent;
+void Run::release() {
+  if (is_released_ || ending_) return;
+  is_released_ = true;
+  start(send_answer());
 }
 
-Task<bool> Run::take_head(ResponseParser::Complete complete) {
-  has_head_ = true;
-  local_redirect_ = std::move(complete.local_redirect);
-  if (local_redirect_) co_return true;
-  if (on_head_) on_head_(complete.head);
-  status_ = complete.head.status;
-  if (!without_body_) body_left_ = announced_length(complete.head);
-  if (holds_) {
-    held_head_ = std::move(complete.head);
-    notify();
-    co_return true;
-  }
-  const bool is_sent = co_await send_head(complete.head);
-  co_return is_sent;
-}
-
-Task<bool> Run::send_head(const http::ResponseHead& head) {
-  const VisitorWait waiting(*this);
-  const Deadline deadline = net::after(program_.visitor_stall);
-  const net::IoResult<void> result = co_await exchange_.write_head(head, deadline);
-  co_return sent(result);
-}
-
-Task<bool> Run::send_body(std::string_view bytes) {
-  if (body_left_) {
-    bytes = bytes.substr(0, *body_left_);
-    *body_left_ -= bytes.size();
-  }
-  if (bytes.empty() || without_body_ || local_redirect_) co_return true;
-  if (holds_) co_return hold(bytes);
-  const VisitorWait waiting(*this);
-  const Deadline deadline = net::after(program_.visitor_stall);
-  const net::IoResult<void> result = co_await exchange_.write_body(bytes, deadline);
-  co_return sent(result);
-}
-
-bool Run::hold(std::string_view bytes) {
-  if (held_.put(bytes)) return true;
-  stop({.status = 503, .reason = "no room to hold the answer: " + std::generic_category().message(errno)});
-  return false;
+Task<> Run::send_answer() {
+  auto sent = co_await answer_.send();
+  if (sent) co_return;
+  stop({.by_visitor = sent.error().by_visitor, .status = 500, .reason = std::move(sent.error().reason)});
 }
 
 // A program that answers and does not read need not be waited for: it will not read the rest either.
 bool Run::is_answer_stuck() const {
-  return holds_ && !is_releasing_ && held_head_ && input_blocked_since_;
-}
-
-void Run::release() {
-  if (!holds_ || is_releasing_ || ending_) return;
-  is_releasing_ = true;
-  start(send_held());
-}
-
-// What comes while this runs is held too, and sent in its turn.
-Task<> Run::send_held() {
-  std::vector<char> buffer(kPieceSize);
-  for (bool is_sent = true; is_sent && !ending_;) {
-    if (held_head_) {
-      const http::ResponseHead head = std::move(*held_head_);
-      held_head_.reset();
-      is_sent = co_await send_head(head);
-      continue;
-    }
-    const std::size_t size = held_.take(buffer);
-    if (size == 0) break;
-    const VisitorWait waiting(*this);
-    const Deadline deadline = net::after(program_.visitor_stall);
-    const net::IoResult<void> result = co_await exchange_.write_body({buffer.data(), size}, deadline);
-    is_sent = sent(result);
-  }
-  if (held_.is_broken()) stop({.status = 500, .reason = "the held answer cannot be read again"});
-  holds_ = false;
-}
-
-bool Run::sent(const net::IoResult<void>& result) {
-  if (result) return !ending_;
-  stop({.by_visitor = true, .reason = "the visitor did not take the answer: " + std::string(name(result.error()))});
-  return false;
+  return !is_released_ && answer_.has_head() && input_blocked_since_;
 }
 
 // ---- Its log, its end ----
@@ -477,14 +354,14 @@ Task<> Run::watch_exit() {
   exit_code_ = *code;
   exited_at_ = Clock::now();
   close_input();
-  notify();
+  tasks_.notify();
 }
 
 Task<> Run::until_over() {
   while (!is_over()) {
     const Deadline next = next_deadline();
     if (Clock::now() < next) {
-      co_await wait_until(next);
+      co_await tasks_.wait_until(next);
     } else {
       on_deadline();
     }
@@ -492,14 +369,14 @@ Task<> Run::until_over() {
 }
 
 bool Run::is_over() const {
-  return ending_ || exception_ || has_lingered_ || (exited_at_ && output_ended_at_);
+  return ending_ || tasks_.has_failed() || has_lingered_ || (exited_at_ && output_ended_at_);
 }
 
 Deadline Run::next_deadline() const {
   if (is_cut_off_) return Deadline::max();
   if (exited_at_) return *exited_at_ + kGrace;
   if (is_answer_stuck()) return input_blocked_since_.value_or(last_move_) + kGrace;
-  if (output_ended_at_ && !has_head_) return *output_ended_at_ + kGrace;
+  if (output_ended_at_ && !answer_.has_head()) return *output_ended_at_ + kGrace;
   // While the visitor is waited for, nothing is due; last_move_ tells afterwards.
   if (visitor_waits_ > 0) return net::after(program_.timeout);
   return last_move_ + program_.timeout;
@@ -533,14 +410,14 @@ Task<> Run::end_processes() {
 }
 
 Task<> Run::until_exit(Deadline deadline) {
-  while (!exited_at_ && Clock::now() < deadline) co_await wait_until(deadline);
+  while (!exited_at_ && Clock::now() < deadline) co_await tasks_.wait_until(deadline);
   if (exited_at_) process_.reap();
 }
 
 Task<> Run::until_group_is_gone(Deadline deadline) {
   while (process_.is_reaped() && !process_.is_gone() && Clock::now() < deadline) {
     const Deadline next = std::min(deadline, net::after(kGroupPoll));
-    co_await wait_until(next);
+    co_await tasks_.wait_until(next);
   }
 }
 
@@ -550,19 +427,21 @@ Task<> Run::until_quiet() {
   close_soon(errors_);
   boost::system::error_code ignored;
   process_.exit_event().cancel(ignored);
-  while (active_ > 0) {
+  while (!tasks_.is_quiet()) {
+    if (tasks_.has_failed()) answer_.stop();
     const Deadline never = Deadline::max();
-    co_await wait_until(never);
+    co_await tasks_.wait_until(never);
   }
 }
 
 RunOutcome Run::outcome() {
   if (ending_ && (ending_->by_visitor || exchange_.head_written())) return broken_off(ending_->reason);
   if (ending_) return Failed{ending_->status, ending_->reason};
-  if (local_redirect_) return LocalRedirect{*local_redirect_};
-  if (!has_head_) return Failed{502, "the program ended without an answer, exit code " + std::to_string(exit_code_)};
-  if (body_left_.value_or(0) > 0) return broken_off("the program's answer is shorter than its Content-Length");
-  return Delivered{status_, exit_code_};
+  if (answer_.local_redirect()) return LocalRedirect{*answer_.local_redirect()};
+  if (!answer_.has_head())
+    return Failed{502, "the program ended without an answer, exit code " + std::to_string(exit_code_)};
+  if (answer_.missing() > 0) return broken_off("the program's answer is shorter than its Content-Length");
+  return Delivered{answer_.status(), exit_code_};
 }
 
 RunOutcome Run::broken_off(std::string reason) {

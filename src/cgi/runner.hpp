@@ -2,11 +2,12 @@
 // and leaves no process behind. Never a shell, never an argument, never an inherited descriptor.
 #pragma once
 
-#include <functional>
+#include <cstdint>
+#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "cgi/outcome.hpp"
 #include "net/exchange.hpp"
 
 namespace gatehouse::cgi {
@@ -22,31 +23,6 @@ struct Program {
   /// The longest time without a byte from or to the visitor.
   std::chrono::milliseconds visitor_stall{60'000};
 };
-
-/// Sees the program's head before it is sent and may change it (cookies are added, foreign ones dropped).
-using HeadHook = std::function<void(http::ResponseHead&)>;
-/// Gets one line of stderr, without its end, escaped (control bytes as \xNN), at most 2048 bytes.
-using StderrLine = std::function<void(std::string_view)>;
-
-struct Delivered {
-  int status = 0;
-  int exit_code = 0;  ///< of the program; 128 + signal if one ended it. Not zero after a complete head is only logged
-};
-/// The program wants another path of ours to be served instead (RFC 3875 section 6.2.2). Nothing has been written.
-struct LocalRedirect {
-  std::string target;
-};
-/// Nothing has been written yet: the caller answers. 400 malformed body, 413 max_body, 502 broke, 503 cannot be started
-/// now, 504 timeout.
-struct Failed {
-  int status = 502;
-  std::string reason;  ///< for the log
-};
-/// The head had been written and the rest could not be: the exchange was broken off. Or the visitor went away.
-struct BrokenOff {
-  std::string reason;
-};
-using RunOutcome = std::variant<Delivered, LocalRedirect, Failed, BrokenOff>;
 
 /// While the program still takes the request's body, its answer is held (in memory, then in a temporary file): nginx
 /// sends no more of a body once the answer has begun. It goes out when the body has ended, when the program has closed

@@ -27,7 +27,7 @@ Spool::~Spool() {
 bool Spool::put(std::string_view bytes) {
   // The order must hold: once the file has begun, everything goes there until it is empty.
   const bool is_file_in_use = written_ > taken_;
-  if (!is_file_in_use && in_memory() + bytes.size() <= kInMemory) {
+  if (!is_file_in_use && in_memory() + bytes.size() <= memory_room_) {
     if (memory_taken_ > 0) memory_.erase(0, memory_taken_);
     memory_taken_ = 0;
     memory_.append(bytes);
@@ -39,13 +39,15 @@ bool Spool::put(std::string_view bytes) {
 bool Spool::put_in_file(std::string_view bytes) {
   if (fd_ < 0) fd_ = nameless_file();
   if (fd_ < 0) return false;
+  std::int64_t end = written_;
   while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd_, bytes.data(), bytes.size(), written_);
+    const ssize_t count = ::pwrite(fd_, bytes.data(), bytes.size(), end);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return false;
-    written_ += count;
+    end += count;
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
+  written_ = end;
   return true;
 }
 

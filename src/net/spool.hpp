@@ -14,13 +14,13 @@ class Spool {
  public:
   static constexpr std::size_t kInMemory = std::size_t{1} << 20U;
 
-  Spool() = default;
+  /// `in_memory`: as many bytes are kept in memory, what comes beyond them in the file.
+  explicit Spool(std::size_t in_memory = kInMemory) : memory_room_(in_memory) {}
   ~Spool();
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  /// Appends bytes. Returns false, with errno set, if the file could not be made or written: then what was put in
-  /// before is still there, and of these bytes nothing can be relied upon.
+  /// Appends bytes. Returns false, with errno set, if the file could not be made or written: then nothing was put in.
   [[nodiscard]] bool put(std::string_view bytes);
   /// Takes the oldest bytes, at most `into.size()`; 0 if there are none, or if the file cannot be read (`is_broken`).
   [[nodiscard]] std::size_t take(std::span<char> into);
@@ -31,6 +31,7 @@ class Spool {
   [[nodiscard]] std::size_t in_memory() const { return memory_.size() - memory_taken_; }
   [[nodiscard]] bool put_in_file(std::string_view bytes);
 
+  const std::size_t memory_room_;
   std::string memory_;  // the oldest bytes; what came after it was full is in the file
   std::size_t memory_taken_ = 0;
   int fd_ = -1;
