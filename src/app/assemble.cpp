@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "gateway/cgi_downstream.hpp"
+#include "gateway/fastcgi_downstream.hpp"
 #include "store/open.hpp"
 
 namespace gatehouse::app {
@@ -11,20 +12,26 @@ namespace {
 
 constexpr const char* kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
-// Answers for a downstream of a kind that this version cannot run yet: the configuration was warned about.
-class UnservedDownstream final : public gateway::Downstream {
- public:
-  net::Task<cgi::RunOutcome> serve(const gateway::DownstreamRequest&, net::Exchange&, cgi::HeadHook) override {
-    co_return cgi::Failed{503, "FastCGI downstreams are not served by this version"};
-  }
-};
+std::shared_ptr<gateway::Downstream> make_downstream(const config::CgiDownstream& cgi, ops::Log& log) {
+  gateway::CgiSettings settings{cgi.root, cgi.program, cgi.timeout, cgi.max_processes, cgi.max_body, cgi.env};
+  return std::make_shared<gateway::CgiDownstream>(std::move(settings), log);
+}
 
-std::shared_ptr<gateway::Downstream> make_downstream(const config::Downstream& downstream, ops::Log& log) {
-  if (const auto* cgi = std::get_if<config::CgiDownstream>(&downstream)) {
-    return std::make_shared<gateway::CgiDownstream>(
-        gateway::CgiSettings{cgi->root, cgi->program, cgi->timeout, cgi->max_processes, cgi->max_body, cgi->env}, log);
-  }
-  return std::make_shared<UnservedDownstream>();
+std::shared_ptr<gateway::Downstream> make_downstream(const config::FastCgiDownstream& fastcgi, ops::Log& log) {
+  gateway::FastCgiSettings settings;
+  // The configuration has been validated.
+  settings.address = net::ConnectAddress::parse(fastcgi.address).value_or(net::ConnectAddress{});
+  settings.root = fastcgi.root;
+  settings.program = fastcgi.program;
+  settings.rules = {.is_program = false, .index = fastcgi.index, .extensions = fastcgi.extensions};
+  settings.timeout = fastcgi.timeout;
+  settings.max_connections = fastcgi.max_connections;
+  settings.keep_connections = fastcgi.keep_connections;
+  settings.max_body = fastcgi.max_body;
+  settings.answer_buffer = fastcgi.answer_buffer;
+  settings.allow_x_accel = fastcgi.allow_x_accel;
+  settings.env = fastcgi.env;
+  return std::make_shared<gateway::FastCgiDownstream>(std::move(settings), log);
 }
 
 std::vector<http::Origin> origins(const std::vector<std::string>& texts) {
@@ -100,7 +107,8 @@ std::expected<std::shared_ptr<const gateway::Settings>, std::string> make_settin
   auto settings = std::make_shared<gateway::Settings>();
   settings->routes = config.routes;
   for (const auto& [name, downstream] : config.downstreams) {
-    settings->downstreams[name] = make_downstream(downstream, foundation.log);
+    settings->downstreams[name] =
+        std::visit([&foundation](const auto& kind) { return make_downstream(kind, foundation.log); }, downstream);
   }
   settings->identity = {config.identity.headers, config.identity.encoding == config::Encoding::percent,
                         config.identity.hide_session_cookie};

@@ -74,11 +74,18 @@ std::string_view without_trailing_slashes(std::string_view folder) {
   return folder;
 }
 
+// php-fpm's security.limit_extensions.
+bool has_extension(std::string_view name, const std::vector<std::string>& extensions) {
+  return extensions.empty() ||
+         std::ranges::any_of(extensions, [name](const std::string& extension) { return name.ends_with(extension); });
+}
+
 std::expected<Script, NoScript> found(const Descriptor& file, std::string_view root, std::string_view path,
-                                      std::size_t end) {
+                                      std::size_t end, const ScriptRules& rules) {
   const auto name = path.substr(0, end);
-  if (writes_its_own_header(name)) return no_script(501, "nph- scripts are not supported");
-  if (!may_execute(file)) return no_script(403, "the file is not executable for us");
+  if (rules.is_program && writes_its_own_header(name)) return no_script(501, "nph- scripts are not supported");
+  if (rules.is_program && !may_execute(file)) return no_script(403, "the file is not executable for us");
+  if (!has_extension(name, rules.extensions)) return no_script(403, "the file's extension is not a script's");
   const auto folder = without_trailing_slashes(root);
   return Script{.filename = std::string(folder).append(name),
                 .script_name = std::string(name),
@@ -86,9 +93,22 @@ std::expected<Script, NoScript> found(const Descriptor& file, std::string_view r
                 .root = std::string(folder.empty() ? root.substr(0, 1) : folder)};
 }
 
+std::expected<Script, NoScript> found_index(const Descriptor& folder, std::string_view root, std::string_view path,
+                                            const ScriptRules& rules) {
+  if (rules.index.empty()) return no_script(403, "the path names a folder");
+  const bool lacks_slash = !path.ends_with('/');
+  const std::string name = std::string(path).append(lacks_slash ? "/" : "").append(rules.index);
+  const auto file = open_beneath(folder, name.substr(1));
+  struct stat status{};
+  const bool is_file = file.is_open() && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+  if (!is_file) return no_script(403, "the path names a folder without an index page");
+  if (lacks_slash) return std::unexpected(NoScript{404, "the path names a folder", true});
+  return found(file, root, name, name.size(), rules);
+}
+
 }  // namespace
 
-std::expected<Script, NoScript> find_script(std::string_view root, const http::Path& path) {
+std::expected<Script, NoScript> find_script(std::string_view root, const http::Path& path, const ScriptRules& rules) {
   const Descriptor folder(::open(std::string(root).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder.is_open()) return no_root(errno);
   const std::string_view text = path.text();
@@ -98,11 +118,11 @@ std::expected<Script, NoScript> find_script(std::string_view root, const http::P
     if (!file.is_open()) return not_opened(errno);
     struct stat status{};
     if (::fstat(file.get(), &status) != 0) return not_opened(errno);
-    if (S_ISREG(status.st_mode)) return found(file, root, text, end);
+    if (S_ISREG(status.st_mode)) return found(file, root, text, end, rules);
     if (!S_ISDIR(status.st_mode)) return no_script(403, "neither a file nor a folder");
     begin = end + 1;
   }
-  return no_script(403, "the path names a folder");
+  return found_index(folder, root, text, rules);
 }
 
 std::expected<Script, NoScript> fixed_script(std::string_view program, std::string_view prefix,

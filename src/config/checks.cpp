@@ -354,4 +354,9 @@ Wrong check_file_name(const std::string& text) {
   return wrong(text, "is no file name", "a name without '/', such as index.php");
 }
 
+Wrong check_extension(const std::string& text) {
+  if (text.size() > 1 && text.starts_with('.') && !text.contains('/')) return std::nullopt;
+  return wrong(text, "is no extension", "a dot and what follows it, such as .php");
+}
+
 }  // namespace gatehouse::config

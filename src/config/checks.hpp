@@ -53,5 +53,6 @@ struct HostPort {
 [[nodiscard]] Wrong check_header(const std::string& text);     ///< an identity header we may own
 [[nodiscard]] Wrong check_variable(const std::string& text);   ///< an environment name that is not ours to set
 [[nodiscard]] Wrong check_file_name(const std::string& text);  ///< index.php: no slash
+[[nodiscard]] Wrong check_extension(const std::string& text);  ///< .php: a dot, no slash
 
 }  // namespace gatehouse::config

@@ -110,11 +110,17 @@ struct CgiDownstream {
 
 struct FastCgiDownstream {
   std::string address;  ///< unix:PATH or tcp:HOST:PORT
-  std::string root;
+  std::string root;     ///< of scripts; with `program` its DOCUMENT_ROOT; neither: the application is no file
+  std::string program;
   std::string index;  ///< a file name; empty: none
+  std::vector<std::string> extensions{".php"};
   milliseconds timeout{60'000};
+  std::size_t max_connections = 64;
+  std::size_t keep_connections = 0;
   std::uint64_t max_body = 0;
+  std::uint64_t answer_buffer = std::uint64_t{64} << 20U;
   bool allow_x_accel = false;
+  std::map<std::string, std::string> env;
 };
 
 using Downstream = std::variant<CgiDownstream, FastCgiDownstream>;

@@ -25,11 +25,22 @@ void read_fastcgi(Section section, FastCgiDownstream& fastcgi) {
   section.required_text("address", fastcgi.address, check_connect, "unix:PATH or tcp:HOST:PORT");
   fastcgi.address = section.reading().absolute_address(fastcgi.address);
   section.file("root", fastcgi.root);
+  section.file("program", fastcgi.program);
   section.text("index", fastcgi.index, check_file_name);
+  section.texts("extensions", fastcgi.extensions, check_extension);
   section.duration("timeout", fastcgi.timeout);
+  section.number("max_connections", fastcgi.max_connections, {.least = 1, .most = kMostProcesses});
+  section.number("keep_connections", fastcgi.keep_connections, {.most = kMostProcesses});
   section.size("max_body", fastcgi.max_body);
+  section.size("answer_buffer", fastcgi.answer_buffer);
   section.flag("allow_x_accel", fastcgi.allow_x_accel);
+  section.text_map("env", fastcgi.env, check_variable);
   section.refuse_unknown();
+  if (fastcgi.keep_connections > fastcgi.max_connections) {
+    section.reading().problem_at(
+        section.path() + ".keep_connections",
+        "is more than max_connections; allowed: at most " + std::to_string(fastcgi.max_connections));
+  }
 }
 
 Downstream read_downstream(Section& section) {

@@ -16,12 +16,6 @@ void refuse(Reading& reading, const std::string& key, std::string_view allowed) 
 void refuse_unserved(Reading& reading, const Config& config) {
   if (!config.admin_listen.empty()) refuse(reading, "admin.listen", "\"\"");
   if (!config.login.breached_file.empty()) refuse(reading, "login.breached_file", "\"\"");
-  for (const auto& [name, downstream] : config.downstreams) {
-    if (!std::holds_alternative<FastCgiDownstream>(downstream)) continue;
-    reading.warning_at(
-        "downstreams." + name + ".fastcgi",
-        "FastCGI downstreams are not served by this version yet; requests routed there are answered 503");
-  }
 }
 
 }  // namespace gatehouse::config

@@ -156,6 +156,12 @@ bool has_early_wildcard(const std::string& pattern) {
   return pattern.substr(0, pattern.rfind('/')).contains('*');
 }
 
+bool is_one_script(const Downstream& downstream) {
+  if (const auto* cgi = std::get_if<CgiDownstream>(&downstream)) return !cgi->program.empty();
+  const auto& fastcgi = std::get<FastCgiDownstream>(downstream);
+  return !fastcgi.program.empty() || fastcgi.root.empty();
+}
+
 std::string names(const std::map<std::string, Downstream>& downstreams) {
   std::vector<std::string> words;
   std::ranges::transform(downstreams, std::back_inserter(words), [](const auto& entry) { return entry.first; });
@@ -171,8 +177,7 @@ void validate_route_downstream(Reading& reading, const Config& config, const pol
                        in_quotes(route.downstream) + " is no downstream; allowed: " + names(config.downstreams));
     return;
   }
-  const auto* cgi = std::get_if<CgiDownstream>(&found->second);
-  if (cgi == nullptr || cgi->program.empty() || !has_early_wildcard(route.path.text())) return;
+  if (!is_one_script(found->second) || !has_early_wildcard(route.path.text())) return;
   reading.problem_at(path + ".path", in_quotes(route.path.text()) + " has a wildcard before its last segment, and " +
                                          route.downstream +
                                          " is one program; allowed: a wildcard in the last segment only");

@@ -43,7 +43,7 @@ struct Connection::NextRequest {
 };
 
 Connection::Connection(std::shared_ptr<const Service> service, net::Accepted accepted)
-    : Wire(accepted.reactor.context, accepted.fd),
+    : Wire(accepted.reactor.context.get_executor(), accepted.fd),
       net::Connection(std::move(accepted.host), accepted.reactor),
       service_(std::move(service)),
       is_tcp_(accepted.is_tcp) {}

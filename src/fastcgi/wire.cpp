@@ -26,8 +26,6 @@ bool would_block(int error) {
 
 }  // namespace
 
-Wire::Wire(asio::io_context& reactor, int fd) : descriptor_(reactor.get_executor(), fd) {}
-
 void Wire::close(net::StreamError why) {
   if (!open_) return;
   open_ = false;
@@ -45,6 +43,17 @@ void Wire::close_abruptly() {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(descriptor_.native_handle(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   close(net::StreamError::closed);
+}
+
+int Wire::release() {
+  open_ = false;
+  return descriptor_.release();
+}
+
+void Wire::stop_sending() {
+  is_heard_ = false;
+  std::string{}.swap(pending_);
+  on_deaf_peer();
 }
 
 void Wire::wait_readable() {
@@ -140,9 +149,10 @@ bool Wire::send_parts(Parts& parts) {
   const ssize_t result = ::sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (result < 0) {
     if (errno == EINTR) return true;
-    if (!would_block(errno)) close(net::StreamError::closed);
+    if (!would_block(errno)) stop_sending();
     return false;
   }
+  last_sent_ = std::chrono::steady_clock::now();
   auto count = static_cast<std::size_t>(result);
   if (!is_in_record_) {
     const std::size_t taken = std::min(count, pieces[0].size());
@@ -159,12 +169,13 @@ bool Wire::send_parts(Parts& parts) {
 }
 
 void Wire::flush() {
-  while (open_ && !is_in_record_ && !pending_.empty()) {
+  while (open_ && is_heard_ && !is_in_record_ && !pending_.empty()) {
     const std::string_view rest = std::string_view{pending_}.substr(pending_sent_);
     const ssize_t count = ::send(descriptor_.native_handle(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && would_block(errno)) return wait_writable();
-    if (count < 0) return close(net::StreamError::closed);
+    if (count < 0) return stop_sending();
+    last_sent_ = std::chrono::steady_clock::now();
     pending_sent_ += static_cast<std::size_t>(count);
     if (pending_sent_ < pending_.size()) continue;
     pending_.clear();
@@ -186,7 +197,7 @@ void Wire::flush_soon() {
 net::Task<net::IoResult<void>> Wire::flush_all(net::Deadline deadline) {
   while (true) {
     flush();
-    if (!open_) co_return std::unexpected(failure_);
+    if (!open_ || !is_heard_) co_return std::unexpected(failure_);
     if (pending_.empty()) co_return net::IoResult<void>{};
     const bool in_time = co_await wait_for_room(deadline);
     if (!in_time) close(net::StreamError::deadline);
@@ -202,9 +213,9 @@ net::Task<net::IoResult<void>> Wire::send_record(RecordType type, std::uint16_t 
                             .padding_length = padding_for(content.size())};
   Parts parts{
       .head = encode_header(header), .content = content, .size = kHeaderSize + content.size() + header.padding_length};
-  while (open_) {
+  while (open_ && is_heard_) {
     const bool has_sent = send_parts(parts);
-    if (!open_) break;
+    if (!open_ || !is_heard_) break;
     if (parts.sent == parts.size) {
       if (!pending_.empty()) flush_soon();  // control records that came while this one was under way
       co_return net::IoResult<void>{};

@@ -27,7 +27,7 @@ namespace asio = boost::asio;
 class Wire : public std::enable_shared_from_this<Wire> {
  public:
   /// Owns `fd`: a connected, non-blocking stream socket.
-  Wire(asio::io_context& reactor, int fd);
+  Wire(const net::ReactorExecutor& reactor, int fd) : descriptor_(reactor, fd) {}
   virtual ~Wire() = default;
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
@@ -61,6 +61,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
  protected:
   /// Called once, from within close.
   virtual void on_closed() = 0;
+  /// Called once, when the peer takes nothing more; every write fails from then on. Closes: whoever still wants to read
+  /// what it sent overrides this.
+  virtual void on_deaf_peer() { close(net::StreamError::closed); }
   virtual void on_readable() = 0;
   virtual void on_hang_up() = 0;
 
@@ -75,6 +78,12 @@ class Wire : public std::enable_shared_from_this<Wire> {
   [[nodiscard]] bool has_hung_up();
   /// Tells the peer that nothing more will come, and goes on reading.
   void shut_down_sending();
+  /// When the peer last took a byte; the beginning of time if it never did.
+  [[nodiscard]] net::Deadline last_sent() const { return last_sent_; }
+  /// True if everything that was given to be sent is sent.
+  [[nodiscard]] bool is_flushed() const { return pending_.empty() && !is_in_record_; }
+  /// Gives the open socket away and is closed itself. Requires that nobody waits for anything.
+  [[nodiscard]] int release();
   /// Gives back what sending took, once nothing is pending.
   void release_memory();
 
@@ -82,6 +91,7 @@ class Wire : public std::enable_shared_from_this<Wire> {
   struct Parts;
 
   void wait_writable();
+  void stop_sending();
   [[nodiscard]] bool send_parts(Parts& parts);
   [[nodiscard]] net::Task<bool> wait_for_room(net::Deadline deadline);
 
@@ -90,7 +100,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
   std::size_t pending_sent_ = 0;             // of pending_, from its front
   std::unique_ptr<net::Timer> write_timer_;  // expires at a writer's deadline, is cancelled to wake it
   net::StreamError failure_ = net::StreamError::closed;
+  net::Deadline last_sent_{};
   bool open_ = true;
+  bool is_heard_ = true;       // false: the peer takes nothing more
   bool is_in_record_ = false;  // a record of send_record is cut: nothing else may be sent
   bool waits_readable_ = false;
   bool waits_writable_ = false;

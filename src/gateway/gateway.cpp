@@ -31,12 +31,18 @@ bool is_hop_by_hop(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-// The last word on a script's head: it may not steer the web server, nor set our cookies; ours is added.
-void finish_head(const Scope& scope, http::ResponseHead& head) {
+// Headers by which a script tells the web server what to send in its place.
+bool steers_web_server(std::string_view name) {
+  return name.starts_with("x-accel-") || name.starts_with("x-sendfile") || name.starts_with("x-lighttpd-send-");
+}
+
+// The last word on a script's head: it may not steer the web server unless configured, nor set our cookies; ours is
+// added.
+void finish_head(const Scope& scope, bool may_steer, http::ResponseHead& head) {
   head.headers.remove_if([&](const http::Header& header) {
     const std::string name = http::to_lower(header.name);
-    return is_hop_by_hop(name) || name.starts_with("x-accel-") || name.starts_with("x-sendfile") ||
-           name.starts_with("x-lighttpd-send-") || (name == "set-cookie" && is_our_cookie(scope, header.value));
+    return is_hop_by_hop(name) || (steers_web_server(name) && !may_steer) ||
+           (name == "set-cookie" && is_our_cookie(scope, header.value));
   });
   const auto& cookie = scope.context.session_cookie();
   if (!cookie) return;
@@ -98,7 +104,8 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
   const http::Request clean =
       without_owned_headers(hop.request, settings.identity, settings.auth->options().cookie.name);
   const DownstreamRequest request{clean, *verdict.told, route.path.literal_prefix(), hop.has_body};
-  cgi::HeadHook on_head = [&scope](http::ResponseHead& head) { finish_head(scope, head); };
+  const bool may_steer = downstream->second->may_steer_web_server();
+  cgi::HeadHook on_head = [&scope, may_steer](http::ResponseHead& head) { finish_head(scope, may_steer, head); };
   const cgi::RunOutcome outcome = co_await downstream->second->serve(request, exchange, std::move(on_head));
 
   if (const auto* redirect = std::get_if<cgi::LocalRedirect>(&outcome)) co_return redirect->target;

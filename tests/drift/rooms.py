@@ -22,8 +22,9 @@ ROOMS = {
     "cgi": {"http", "net"},
     "ops": {"http"},
     "config": {"auth", "http", "policy"},
-    "gateway": {"auth", "http", "policy", "cgi", "net", "ops"},
-    "app": {"http", "auth", "net", "policy", "store", "fastcgi", "httpd", "cgi", "ops", "config", "gateway"},
+    "relay": {"http", "net", "cgi", "fastcgi"},
+    "gateway": {"auth", "http", "policy", "cgi", "fastcgi", "relay", "net", "ops"},
+    "app": {"http", "auth", "net", "policy", "store", "fastcgi", "httpd", "cgi", "relay", "ops", "config", "gateway"},
 }
 
 # A foreign header → the rooms that may include it.
@@ -37,7 +38,7 @@ FOREIGN = {
     "argon2.h": {"auth"},
     "utf8proc.h": {"auth"},
     "openssl/": {"auth", "gateway", "app"},
-    "boost/": {"net", "fastcgi", "httpd", "cgi", "app"},
+    "boost/": {"net", "fastcgi", "httpd", "cgi", "relay", "app"},
     "fcgi": {"middleware"},
     "spdlog/": {"ops"},
     "CLI/": {"app"},

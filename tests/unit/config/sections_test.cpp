@@ -216,19 +216,38 @@ TEST(Downstreams, ReadsACgiProgram) {
   EXPECT_EQ(std::get<CgiDownstream>(c.downstreams.at("git")).program, "/git");
 }
 
-TEST(Downstreams, ReadsAFastCgiApplicationWithAWarning) {
-  const std::string text =
-      "downstreams:\n  php:\n    fastcgi: { address: unix:php.sock, root: www, index: index.php, timeout: 5s, "
-      "max_body: 1,\n"
-      "               allow_x_accel: true }\n";
-  const auto php = std::get<FastCgiDownstream>(config(text).downstreams.at("php"));
+TEST(Downstreams, ReadsAFastCgiApplication) {
+  const auto php = std::get<FastCgiDownstream>(
+      config("downstreams:\n  php:\n    fastcgi: { address: unix:php.sock, root: www, index: index.php, timeout: 5s,\n"
+             "               extensions: [ .php, .phtml ], max_connections: 5, keep_connections: 2, max_body: 1,\n"
+             "               answer_buffer: 1MiB, allow_x_accel: true, env: { A: b } }\n")
+          .downstreams.at("php"));
   EXPECT_EQ(php.address, "unix:/etc/gatehouse/php.sock");
   EXPECT_EQ(php.root, "/etc/gatehouse/www");
   EXPECT_EQ(php.index, "index.php");
+  EXPECT_THAT(php.extensions, ElementsAre(".php", ".phtml"));
   EXPECT_EQ(php.timeout, milliseconds(5'000));
+  EXPECT_EQ(php.max_connections, 5U);
+  EXPECT_EQ(php.keep_connections, 2U);
   EXPECT_EQ(php.max_body, 1U);
+  EXPECT_EQ(php.answer_buffer, 1'048'576U);
   EXPECT_TRUE(php.allow_x_accel);
-  expect_warning(text, "3:14: downstreams.php.fastcgi: FastCGI downstreams are not served by this version yet");
+  EXPECT_THAT(php.env, ElementsAre(Pair("A", "b")));
+}
+
+TEST(Downstreams, AFastCgiApplicationMayBeOneScriptOrNoFile) {
+  const Config c = config(
+      "downstreams:\n  front: { fastcgi: { address: \"tcp:127.0.0.1:9000\", program: app/index.php, extensions: [] } "
+      "}\n");
+  const auto front = std::get<FastCgiDownstream>(c.downstreams.at("front"));
+  EXPECT_EQ(front.program, "/etc/gatehouse/app/index.php");
+  EXPECT_EQ(front.root, "");
+  EXPECT_THAT(front.extensions, ::testing::IsEmpty());
+  for (const std::string keys : {"", ", program: /x.php"}) {
+    expect_problem("downstreams: {a: {fastcgi: {address: unix:/x" + keys +
+                       "}}}\nroutes: [{path: \"/*/a/**\", access: public, downstream: a}]",
+                   "2:17: routes[0].path: ");
+  }
 }
 
 TEST(Downstreams, AreOfExactlyOneKind) {
@@ -252,6 +271,12 @@ TEST(Downstreams, RefuseWhatTheyCannotUse) {
   expect_problem("downstreams: {a: {fastcgi: {}}}", "1:28: downstreams.a.fastcgi.address: is missing");
   expect_problem("downstreams: {a: {fastcgi: {address: x}}}", "1:38: downstreams.a.fastcgi.address: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, index: a/b}}}", "1:54: downstreams.a.fastcgi.index: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, extensions: [php]}}}",
+                 "1:60: downstreams.a.fastcgi.extensions[0]: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, max_connections: 0}}}",
+                 "1:64: downstreams.a.fastcgi.max_connections: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, max_connections: 2, keep_connections: 3}}}",
+                 "1:85: downstreams.a.fastcgi.keep_connections: ");
 }
 
 TEST(Routes, AreReadInTheirOrder) {

@@ -1,0 +1,33 @@
+// Connections that we make: to an application behind us.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/task.hpp"
+
+namespace gatehouse::net {
+
+struct ConnectAddress {
+  std::string path;  ///< of a unix socket; empty: tcp
+  std::string host;  ///< a literal address or a name
+  std::uint16_t port = 0;
+
+  /// Reads unix:PATH or tcp:HOST:PORT ("tcp:[::1]:9000"); nullopt for anything else, and a path over 107 bytes.
+  [[nodiscard]] static std::optional<ConnectAddress> parse(std::string_view text);
+};
+
+struct NotConnected {
+  bool is_busy = false;  ///< it is there and has no room, or we are out of descriptors; else it is down
+  std::string reason;    ///< for the log
+};
+
+/// Connects on the calling coroutine's executor; returns a non-blocking descriptor that the caller owns. A unix socket
+/// whose backlog is full is tried again until the deadline. A name is looked up each time, its addresses are tried in
+/// order.
+[[nodiscard]] Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline);
+
+}  // namespace gatehouse::net
