@@ -15,10 +15,10 @@ bool is_digit(char byte) {
 }
 
 // Returns the position after the empty line that ends the block, npos if it has not come yet. `from`: where the search
-// may begin; every line before it is known not to be empty.
-std::size_t end_of_block(std::string_view bytes, std::size_t& from) {
+// may begin; every line before it is known not to be empty. Before `searched` there is no end of that line.
+std::size_t end_of_block(std::string_view bytes, std::size_t& from, std::size_t searched) {
   for (;;) {
-    const auto end = bytes.find('\n', from);
+    const auto end = bytes.find('\n', std::max(from, searched));
     if (end == std::string_view::npos) return end;
     const auto line = bytes.substr(from, end - from);
     if (line.empty() || line == "\r") return end + 1;
@@ -116,7 +116,7 @@ ResponseParser::Step ResponseParser::feed(std::string_view piece) {
   const auto before = buffer_.size();
   const auto taken = piece.substr(0, kMaxHeaderBytes + 1 - before);
   buffer_ += taken;
-  const auto end = end_of_block(buffer_, line_begin_);
+  const auto end = end_of_block(buffer_, line_begin_, before);
   if (std::min(end, buffer_.size()) > kMaxHeaderBytes) return Malformed{"the header is too long"};
   if (end == std::string::npos) return NeedMore{};
   BlockReader reader;

@@ -140,7 +140,7 @@ Client::~Client() {
 
 Task<std::expected<std::shared_ptr<ClientRequest>, net::NotConnected>> Client::open(bool has_body,
                                                                                     net::Deadline deadline) {
-  const auto reactor = reactor_of(co_await asio::this_coro::executor);
+  const auto executor = co_await asio::this_coro::executor;
   const bool may_be_kept = most_kept_ > 0 && !has_body;
   int fd = may_be_kept ? take_kept() : -1;
   if (fd < 0) {
@@ -148,7 +148,7 @@ Task<std::expected<std::shared_ptr<ClientRequest>, net::NotConnected>> Client::o
     if (!connected) co_return std::unexpected(std::move(connected.error()));
     fd = *connected;
   }
-  co_return std::make_shared<ClientRequest>(reactor, fd, may_be_kept);
+  co_return std::make_shared<ClientRequest>(reactor_of(executor), fd, may_be_kept);
 }
 
 int Client::take_kept() {

@@ -29,6 +29,7 @@ net::Task<cgi::RunOutcome> redirect_to_folder(const http::Request& asked, net::E
   http::ResponseHead head{.status = 301, .reason = {}, .headers = {}};
   head.headers.add("Location", std::move(target));
   head.headers.add("Content-Length", "0");
+  head.headers.add("Cache-Control", "no-store");  // only who may see the folder is told that it is one
   on_head(head);
   const net::Deadline deadline = net::after(kVisitorStall);
   const net::IoResult<void> sent = co_await exchange.write_head(head, deadline);

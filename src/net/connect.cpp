@@ -28,7 +28,8 @@ constexpr std::chrono::milliseconds kRetry{10};  // nothing tells when a unix so
 
 std::unexpected<NotConnected> failed(int error) {
   const bool is_busy = error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-  return std::unexpected(NotConnected{is_busy, "connect: " + std::generic_category().message(error)});
+  const auto why = is_busy ? NotConnected::Why::busy : NotConnected::Why::down;
+  return std::unexpected(NotConnected{why, "connect: " + std::generic_category().message(error)});
 }
 
 Task<std::expected<int, NotConnected>> connect_unix(std::string path, Deadline deadline) {
@@ -37,7 +38,8 @@ Task<std::expected<int, NotConnected>> connect_unix(std::string path, Deadline d
   std::memcpy(name.sun_path, path.data(), path.size());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return failed(errno);
-  Signal nobody(co_await asio::this_coro::executor);
+  const auto executor = co_await asio::this_coro::executor;
+  Signal nobody(executor);
   for (;;) {
     // sockaddr is the form that every address takes here.
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) co_return fd;
@@ -82,9 +84,10 @@ Task<std::expected<int, NotConnected>> connect_tcp(ConnectAddress address, Deadl
   if (!shared->is_over) {
     shared->resolver.cancel();
     shared->socket.close(ignored);
-    co_return failed(ETIMEDOUT);
+    co_return std::unexpected(NotConnected{NotConnected::Why::silent, "connect: no answer"});
   }
-  if (shared->error) co_return std::unexpected(NotConnected{false, "connect: " + shared->error.message()});
+  if (shared->error)
+    co_return std::unexpected(NotConnected{NotConnected::Why::down, "connect: " + shared->error.message()});
   shared->socket.set_option(tcp::no_delay(true), ignored);
   shared->socket.non_blocking(true, ignored);
   co_return shared->socket.release(ignored);

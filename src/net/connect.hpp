@@ -21,8 +21,12 @@ struct ConnectAddress {
 };
 
 struct NotConnected {
-  bool is_busy = false;  ///< it is there and has no room, or we are out of descriptors; else it is down
-  std::string reason;    ///< for the log
+  enum class Why : std::uint8_t {
+    down,    ///< refused, or there is nobody
+    busy,    ///< it is there and has no room, or we are out of descriptors
+    silent,  ///< nothing was heard of it before the deadline
+  } why = Why::down;
+  std::string reason;  ///< for the log
 };
 
 /// Connects on the calling coroutine's executor; returns a non-blocking descriptor that the caller owns. A unix socket

@@ -32,6 +32,15 @@ cgi::Failed refused_by(fastcgi::ProtocolStatus status) {
   return {502, "the application ended without an answer"};
 }
 
+cgi::Failed not_opened(net::NotConnected failure) {
+  switch (failure.why) {
+    case net::NotConnected::Why::down: break;
+    case net::NotConnected::Why::busy: return {503, std::move(failure.reason)};
+    case net::NotConnected::Why::silent: return {504, std::move(failure.reason)};
+  }
+  return {502, std::move(failure.reason)};
+}
+
 // One application and one request. Its coroutines (send_request, receive, send_answer) run side by side on one thread;
 // serve() watches them and returns when all three have ended.
 class Relay : public std::enable_shared_from_this<Relay> {
@@ -260,7 +269,7 @@ Task<cgi::RunOutcome> relay(Relayed relayed, net::Exchange& exchange, cgi::HeadH
   const auto executor = co_await asio::this_coro::executor;
   const Deadline deadline = net::after(relayed.timeout);
   auto opened = co_await relayed.application.open(relayed.body_size > 0, deadline);
-  if (!opened) co_return cgi::Failed{opened.error().is_busy ? 503 : 502, std::move(opened.error().reason)};
+  if (!opened) co_return not_opened(std::move(opened.error()));
   const auto running = std::make_shared<Relay>(executor, std::move(*opened), std::move(params), std::move(relayed),
                                                exchange, std::move(on_head), std::move(on_stderr));
   cgi::RunOutcome outcome = co_await running->serve();

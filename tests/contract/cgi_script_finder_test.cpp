@@ -150,5 +150,81 @@ TEST_F(ScriptFinder, LeavesNoDescriptorOpen) {
   EXPECT_EQ(before, after);
 }
 
+// ---- What an application runs, and not we ----
+
+class ApplicationScripts : public ScriptFinder {
+ protected:
+  [[nodiscard]] std::expected<Script, NoScript> find(std::string_view path) const {
+    return find_script(root(), *http::Path::from_decoded(path), rules);
+  }
+  [[nodiscard]] int status(std::string_view path) const {
+    const auto script = find(path);
+    return script ? 200 : script.error().status;
+  }
+
+  ScriptRules rules{.is_program = false, .index = "index.php", .extensions = {".php", ".phar"}};
+  const std::string page = folder.file("root/page.php", "<?php", 0644);
+  const std::string index = folder.file("root/a/index.php", "<?php", 0644);
+};
+
+TEST_F(ApplicationScripts, NeedNoXBit) {
+  const auto script = find("/page.php/x/y");
+  ASSERT_TRUE(script);
+  EXPECT_EQ(script->filename, page);
+  EXPECT_EQ(script->script_name, "/page.php");
+  EXPECT_EQ(script->path_info, "/x/y");
+  folder.file("root/nph-page.php", "<?php", 0644);
+  EXPECT_EQ(status("/nph-page.php"), 200);
+}
+
+TEST_F(ApplicationScripts, OfAnotherExtensionAreForbidden) {
+  folder.file("root/photo.jpg", "<?php", 0644);
+  folder.file("root/old.php~", "<?php", 0644);
+  folder.file("root/.php/photo.jpg", "<?php", 0644);
+  for (const std::string_view path :
+       {"/photo.jpg", "/photo.jpg/x.php", "/photo.jpg/", "/old.php~", "/.php/photo.jpg", "/app.cgi"}) {
+    EXPECT_EQ(status(path), 403) << path;
+  }
+  rules.extensions = {};
+  EXPECT_EQ(status("/photo.jpg"), 200);
+}
+
+TEST_F(ApplicationScripts, AFolderRunsItsIndexPage) {
+  const auto script = find("/a/");
+  ASSERT_TRUE(script);
+  EXPECT_EQ(script->filename, index);
+  EXPECT_EQ(script->script_name, "/a/index.php");
+  EXPECT_EQ(script->path_info, "");
+  EXPECT_EQ(status("/"), 403);
+  EXPECT_EQ(status("/a/b/"), 403);
+  rules.index.clear();
+  EXPECT_EQ(status("/a/"), 403);
+}
+
+TEST_F(ApplicationScripts, AFolderWithAnIndexPageAndWithoutItsSlashIsToldApart) {
+  EXPECT_TRUE(find("/a").error().lacks_slash);
+  EXPECT_FALSE(find("/a/b").error().lacks_slash);
+  EXPECT_FALSE(find("/a/b/").error().lacks_slash);
+  EXPECT_FALSE(find("/missing").error().lacks_slash);
+  rules.index.clear();
+  EXPECT_FALSE(find("/a").error().lacks_slash);
+}
+
+TEST_F(ApplicationScripts, AnIndexPageOutOfTheRootIsNone) {
+  folder.file("outside.php", "<?php", 0644);
+  create_symlink(folder.path() / "outside.php", folder.path() / "root/a/b/index.php");
+  EXPECT_EQ(status("/a/b/"), 403);
+  create_symlink("../index.php", folder.path() / "root/a/b/other.php");
+  rules.index = "other.php";
+  EXPECT_EQ(status("/a/b/"), 200);
+}
+
+TEST_F(ApplicationScripts, AnIndexPageThatIsAFolderOrOfAnotherExtensionIsNone) {
+  folder.file("root/a/b/index.php/x", "<?php", 0644);
+  EXPECT_EQ(status("/a/b/"), 403);
+  rules.index = "c";
+  EXPECT_EQ(status("/a/b/"), 403);
+}
+
 }  // namespace
 }  // namespace gatehouse::cgi

@@ -221,5 +221,29 @@ TEST(ScriptEnvironment, DoubledHeadersBecomeOneVariable) {
   EXPECT_EQ(value(environment, "HTTP_COOKIE"), "c=1; d=2");
 }
 
+// ---- The parameters of an application ----
+
+TEST(ScriptVariables, AreTheEnvironmentWithoutWhatAProgramInherits) {
+  const auto request = page({{"HTTP_ACCEPT", "*/*"}});
+  Variables variables = script_variables(request, kScript, {}, {{"APP_ENV", "test"}});
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : variables) lines.push_back(name + "=" + value);
+  std::vector<std::string> environment = script_environment(request, kScript, {}, {{"APP_ENV", "test"}});
+  std::erase_if(environment, [](const std::string& line) {
+    return line.starts_with("PATH=") || line.starts_with("LANG=") || line.starts_with("LC_ALL=") ||
+           line.starts_with("TZ=");
+  });
+  EXPECT_EQ(lines, environment);
+  EXPECT_THAT(lines, Contains("APP_ENV=test"));
+}
+
+TEST(ScriptVariables, AnApplicationThatIsNoFileHasNoFileName) {
+  const Script script{.filename = "", .script_name = "/tool", .path_info = "/x", .root = ""};
+  for (const auto& [name, value] : script_variables(page(), script, {}, {})) {
+    EXPECT_THAT((std::vector<std::string>{"SCRIPT_FILENAME", "DOCUMENT_ROOT", "PATH_TRANSLATED"}), Not(Contains(name)));
+    EXPECT_FALSE(name == "SCRIPT_NAME" && value != "/tool");
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::cgi

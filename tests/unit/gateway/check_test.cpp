@@ -178,8 +178,7 @@ TEST(Check, TheRuleOfAScriptHoldsForWhatComesBehindIt) {
   Site site;
   site.sign_in();
   site.settings->routes = {route("/tools/admin.php", policy::Access::authenticated, {{"roles", {"admin"}}}),
-                           route("/tools/admin", policy::Access::deny),
-                           route("/tools/**", policy::Access::public_)};
+                           route("/tools/admin", policy::Access::deny), route("/tools/**", policy::Access::public_)};
   for (const char* path : {"/tools/admin.php", "/tools/admin.php/", "/tools/admin.php/x", "/tools/admin.php/x.css",
                            "/tools/admin/x", "/tools/admin/x/y.css"}) {
     EXPECT_EQ(site.serve(check(site, path)).head.status, 403) << path;

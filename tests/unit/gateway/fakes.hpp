@@ -62,11 +62,15 @@ class FakeDownstream final : public Downstream {
  public:
   std::vector<http::Request> requests;
   std::vector<cgi::Identity> identities;
-  std::string script;                     ///< if not empty: what runs, whatever comes behind it in a path
+  std::string script;  ///< if not empty: what runs, whatever comes behind it in a path
+  std::string index;   ///< if not empty: what a path that ends in a slash runs below it
+  bool may_steer = false;
   std::vector<cgi::RunOutcome> outcomes;  ///< taken from the front; none left: deliver
   http::Headers headers{{"Content-Type", "text/plain"}};
 
+  [[nodiscard]] bool may_steer_web_server() const override { return may_steer; }
   [[nodiscard]] std::optional<http::Path> script_path(const http::Path& path) const override {
+    if (!index.empty() && path.text().ends_with('/')) return *http::Path::parse(path.text() + index);
     if (script.empty() || !path.text().starts_with(script + "/")) return std::nullopt;
     return *http::Path::parse(script);
   }

@@ -234,6 +234,21 @@ TEST(Gateway, AScriptCannotSteerTheWebServerOrSetOurCookies) {
   EXPECT_THAT(answer.all("Connection"), IsEmpty());
 }
 
+TEST(Gateway, AScriptMaySteerTheWebServerWhereThatIsConfigured) {
+  Site site;
+  site.sign_in();
+  site.app->may_steer = true;
+  site.app->headers = {{"X-Accel-Redirect", "/files/x"},
+                       {"X-Sendfile", "/srv/files/x"},
+                       {"Connection", "close"},
+                       {"Set-Cookie", "__Host-session=stolen; Path=/"}};
+  const FakeExchange answer = site.serve(site.request("GET", "/app/x"));
+  EXPECT_THAT(answer.all("X-Accel-Redirect"), ElementsAre("/files/x"));
+  EXPECT_THAT(answer.all("X-Sendfile"), ElementsAre("/srv/files/x"));
+  EXPECT_THAT(answer.all("Connection"), IsEmpty());
+  EXPECT_THAT(answer.all("Set-Cookie"), IsEmpty());
+}
+
 TEST(Gateway, ALocalRedirectIsDecidedAnew) {
   Site site;
   site.sign_in();
@@ -316,6 +331,21 @@ TEST(Gateway, ARuleForAScriptHoldsForItsPathInfoToo) {
   EXPECT_EQ(site.serve(site.request("GET", "/admin.cgi/x")).head.status, 403);
   EXPECT_EQ(site.serve(site.request("GET", "/admin.cgi/open/x")).written, "ran") << "a rule of its own stands before";
   EXPECT_EQ(site.serve(site.request("GET", "/other/x")).written, "ran");
+}
+
+TEST(Gateway, ARuleForAnIndexPageHoldsForItsFolderToo) {
+  Site site;
+  site.sign_in();
+  site.app->index = "index.php";
+  auto settings = std::make_shared<Settings>(*site.settings);
+  settings->routes = {testing::route("/open/", policy::Access::public_),
+                      testing::route("/admin/index.php", policy::Access::authenticated, {{"roles", {"admin"}}}),
+                      testing::route("/open/index.php", policy::Access::deny),
+                      testing::route("/**", policy::Access::authenticated)};
+  site.settings = settings;
+  EXPECT_EQ(site.serve(site.request("GET", "/admin/")).head.status, 403);
+  EXPECT_EQ(site.serve(site.request("GET", "/open/")).written, "ran") << "a rule of its own stands before";
+  EXPECT_EQ(site.serve(site.request("GET", "/other/")).written, "ran");
 }
 
 TEST(Gateway, APostWithoutASessionGetsJsonWhateverItAccepts) {
