@@ -300,6 +300,7 @@ net::Task<> Connection::serve(std::shared_ptr<Connection> self) {
     }
   }
   request.forget_notice();
+  if (has_returned && request.is_answered()) co_await self->take_rest();
   if (has_returned && request.is_answered() && self->is_open()) {
     request.append_end();
     const net::Deadline deadline = net::after(self->service_->options.write_time);
@@ -309,6 +310,23 @@ net::Task<> Connection::serve(std::shared_ptr<Connection> self) {
     self->close_abruptly();
   }
   self->leave_busy();
+}
+
+// mod_proxy_fcgi stops in the middle of a body when END_REQUEST comes, and sends somebody else's request behind it. So
+// that mark waits for the rest, as long as it comes.
+net::Task<> Connection::take_rest() {
+  if (!keeps_ || !request_->has_body() || request_->body_ended()) co_return;
+  constexpr std::size_t kPieceSize = std::size_t{16} * 1024;
+  const auto piece = std::make_unique_for_overwrite<char[]>(kPieceSize);
+  const net::Deadline end = net::after(service_->options.drain_time);
+  std::size_t dropped = 0;
+  while (!request_->body_ended() && dropped <= service_->options.drain_bytes) {
+    const net::Deadline patience = std::min(end, net::after(service_->options.rest_time));
+    const net::IoResult<std::size_t> size = co_await request_->read_body({piece.get(), kPieceSize}, patience);
+    if (!size) break;
+    dropped += *size;
+  }
+  keeps_ = request_->body_ended();
 }
 
 void Connection::answered() {

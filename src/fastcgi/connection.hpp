@@ -63,6 +63,7 @@ class Connection final : public Wire, public Request::Source, public net::Connec
   void refuse_params();
   void start_serving();
   static net::Task<> serve(std::shared_ptr<Connection> self);
+  [[nodiscard]] net::Task<> take_rest();
   void answered();
   void start_draining();
   void next_request();

@@ -40,6 +40,9 @@ struct ServerOptions : net::ServerOptions {
   /// failed request (502), although the answer has arrived. Nothing for so long, or so many bytes: the connection
   /// closes.
   std::chrono::milliseconds drain_time{2'000};
+  /// On a kept connection END_REQUEST waits for the rest of an unread body while it comes: nothing for so long,
+  /// drain_time in all, or drain_bytes, and the connection closes after it.
+  std::chrono::milliseconds rest_time{150};
   std::size_t drain_bytes = std::size_t{64} * 1024 * 1024;
   std::chrono::milliseconds write_time{30'000};  ///< for our own last records
 };

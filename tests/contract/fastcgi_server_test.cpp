@@ -639,13 +639,29 @@ TEST(FastcgiServer, AnUnreadBodyNeverBecomesARequest) {
   Client client(house.path());
   const std::string smuggled = responder_request(true, {{"REMOTE_USER", "admin"}});
   for (int i = 0; i < 20; ++i) {
-    // The end of the body may come with the request, or only after the answer.
+    // The end of the body may come with the request, or only when the answer is on its way.
     const std::string request = responder_request(true, kParams, smuggled);
     const std::size_t cut = i % 2 == 0 ? request.size() : request.size() - 20;
-    const Answer answer = client.ask(request.substr(0, cut));
+    ASSERT_TRUE(client.send(request.substr(0, cut)));
+    const Answer answer = client.ask(request.substr(cut));
     expect_whole(answer, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nat once");
-    ASSERT_TRUE(client.send(request.substr(cut)));
   }
+}
+
+// mod_proxy_fcgi ends a body in its middle when END_REQUEST comes, and sends the next visitor's request behind it: that
+// one got 503.
+TEST(FastcgiServer, TheEndOfAnAnswerWaitsForAnUnreadBodyThatStillComes) {
+  ServerOptions options;
+  options.rest_time = 30s;
+  options.drain_time = 30s;
+  const House house(answer_at_once, options);
+  Client client(house.path());
+  ASSERT_TRUE(client.send(begin_and_params(kResponder, true, kParams) + raw_record(5, 1, "some")));
+  const std::string whole = "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nat once";
+  EXPECT_FALSE(client.receive_until([&](const Answer& answer) { return answer.out == whole; }).end);
+  const Answer end = client.ask(raw_record(5, 1, "more") + raw_record(5, 1, ""));
+  EXPECT_TRUE(end.end);
+  expect_whole(client.ask(responder_request(true, kParams)), whole);
 }
 
 // Under load nginx wrote on while the connection was closed under its hands, and showed 502 for a request that had been
