@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace asio = net::asio;
 
+constexpr auto kTidyInterval = 2s;
 constexpr auto kFlushInterval = 1min;
 constexpr auto kPruneInterval = 1h;
 // Dead rows stay two days: a wall clock that jumped a day ahead and comes back must not have cost anybody a session.
@@ -37,11 +38,13 @@ Maintenance::Maintenance(asio::io_context& reactor, std::vector<asio::io_context
     : reactor_(reactor),
       house_(house),
       self_test_(std::move(reactors), house.pools(), longest_store_call(house.config().store)),
+      tidy_timer_(reactor),
       flush_timer_(reactor),
       prune_timer_(reactor),
       watchdog_timer_(reactor) {}
 
 void Maintenance::start() {
+  asio::co_spawn(reactor_, tidy_downstreams(), asio::detached);
   asio::co_spawn(reactor_, flush_each_minute(), asio::detached);
   asio::co_spawn(reactor_, prune_each_hour(), asio::detached);
   if (const auto interval = service_manager::watchdog_interval()) {
@@ -53,6 +56,7 @@ void Maintenance::start() {
 void Maintenance::stop() {
   asio::post(reactor_, [this] {
     is_stopped_ = true;
+    tidy_timer_.cancel();
     flush_timer_.cancel();
     prune_timer_.cancel();
     watchdog_timer_.cancel();
@@ -65,6 +69,13 @@ net::Task<bool> Maintenance::pause(Timer& timer, std::chrono::milliseconds span)
   boost::system::error_code ignored;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   co_return !is_stopped_;
+}
+
+net::Task<> Maintenance::tidy_downstreams() {
+  while (co_await pause(tidy_timer_, kTidyInterval)) {
+    const auto settings = house_.gateway().settings();
+    for (const auto& [name, downstream] : settings->downstreams) downstream->tidy();
+  }
 }
 
 net::Task<> Maintenance::flush_each_minute() {

@@ -1,5 +1,5 @@
-// Small regular work of a serving process: last_used_at, dead rows, the watchdog. Runs as coroutines on one reactor;
-// what touches the store goes through its pool, and a failure is only logged: it comes again.
+// Small regular work of a serving process: idle connections, last_used_at, dead rows, the watchdog. Runs as coroutines
+// on one reactor; what touches the store goes through its pool, and a failure is only logged: it comes again.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -25,6 +25,7 @@ class Maintenance {
  private:
   using Timer = net::asio::steady_timer;
   [[nodiscard]] net::Task<bool> pause(Timer& timer, std::chrono::milliseconds span);
+  [[nodiscard]] net::Task<> tidy_downstreams();
   [[nodiscard]] net::Task<> flush_each_minute();
   [[nodiscard]] net::Task<> prune_each_hour();
   [[nodiscard]] net::Task<> feed_watchdog(std::chrono::milliseconds interval);
@@ -33,6 +34,7 @@ class Maintenance {
   House& house_;
   SelfTest self_test_;
   bool is_stopped_ = false;  // on the reactor's thread
+  Timer tidy_timer_;
   Timer flush_timer_;
   Timer prune_timer_;
   Timer watchdog_timer_;

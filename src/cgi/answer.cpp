@@ -73,7 +73,7 @@ std::string_view Answer::body_of(std::string_view bytes) {
     bytes = bytes.substr(0, *body_left_);
     *body_left_ -= bytes.size();
   }
-  const bool is_dropped = options_.without_body || local_redirect_ || is_stopped_;
+  const bool is_dropped = options_.without_body || has_no_body(status_) || local_redirect_ || is_stopped_;
   return is_dropped ? std::string_view() : bytes;
 }
 
@@ -94,6 +94,10 @@ Task<std::expected<void, Failed>> Answer::keep(std::string_view bytes) {
 
 bool Answer::is_whole() const {
   return has_head_ && (options_.without_body || has_no_body(status_) || body_left_ == 0U);
+}
+
+bool Answer::wants_more() const {
+  return has_head_ && !is_whole() && !local_redirect_;
 }
 
 bool Answer::has_room() const {

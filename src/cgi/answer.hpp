@@ -63,6 +63,8 @@ class Answer {
   [[nodiscard]] std::uint64_t missing() const { return body_left_.value_or(0); }
   /// True if nothing of the body can be missing: all of the announced length has come, or there is none to come.
   [[nodiscard]] bool is_whole() const;
+  /// True if bytes that come now are for the visitor: the head is there, and the body is neither whole nor dropped.
+  [[nodiscard]] bool wants_more() const;
 
  private:
   static constexpr std::size_t kInMemory = std::size_t{64} * 1024;

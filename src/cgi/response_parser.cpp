@@ -14,6 +14,12 @@ bool is_digit(char byte) {
   return byte >= '0' && byte <= '9';
 }
 
+// A web server that reads another number in it loses track of where the next answer begins.
+bool is_length(std::string_view value) {
+  constexpr std::size_t kMostDigits = 18;  // fits into 63 bits, which is what web servers count with
+  return !value.empty() && value.size() <= kMostDigits && std::ranges::all_of(value, is_digit);
+}
+
 // Returns the position after the empty line that ends the block, npos if it has not come yet. `from`: where the search
 // may begin; every line before it is known not to be empty. Before `searched` there is no end of that line.
 std::size_t end_of_block(std::string_view bytes, std::size_t& from, std::size_t searched) {
@@ -87,6 +93,7 @@ class BlockReader {
     if (std::ranges::any_of(kOnce, is_this) && head_.headers.has(name)) {
       return std::unexpected(http::to_lower(name) + " twice");
     }
+    if (is_this("Content-Length") && !is_length(value)) return std::unexpected("a content-length that is no number");
     if (head_.headers.fields().size() == ResponseParser::kMaxHeaders) return std::unexpected("too many header lines");
     head_.headers.add(std::string(name), std::string(value));
     return {};

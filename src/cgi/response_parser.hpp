@@ -14,8 +14,8 @@ namespace gatehouse::cgi {
 /// a status. At least one of Content-Type, Location, Status must be there (RFC 3875 section 6.2). Refused: NUL and
 /// other control bytes in a value, a space before the colon, an empty or non-token name, folded lines, a Status that is
 /// not three digits 100..599 (1xx refused too: a script cannot send interim answers), doubled Status, Location,
-/// Content-Type or Content-Length, more than kMaxHeaderBytes. Everything else passes as it is: reason phrases, odd
-/// dates, lower-case names, several Set-Cookie lines.
+/// Content-Type or Content-Length, a Content-Length that is no number, more than kMaxHeaderBytes. Everything else
+/// passes as it is: reason phrases, odd dates, lower-case names, several Set-Cookie lines.
 class ResponseParser {
  public:
   static constexpr std::size_t kMaxHeaderBytes = 65'536;

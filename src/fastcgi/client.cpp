@@ -5,6 +5,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include <algorithm>
 #include <cassert>
 
 namespace gatehouse::fastcgi {
@@ -139,16 +140,22 @@ Client::~Client() {
 }
 
 Task<std::expected<std::shared_ptr<ClientRequest>, net::NotConnected>> Client::open(bool has_body,
+                                                                                    net::Connecting& connecting,
                                                                                     net::Deadline deadline) {
   const auto executor = co_await asio::this_coro::executor;
   const bool may_be_kept = most_kept_ > 0 && !has_body;
   int fd = may_be_kept ? take_kept() : -1;
   if (fd < 0) {
-    auto connected = co_await net::connect(address_, deadline);
+    close_one_kept();
+    auto connected = co_await connecting.connect(address_, deadline);
     if (!connected) co_return std::unexpected(std::move(connected.error()));
     fd = *connected;
   }
   co_return std::make_shared<ClientRequest>(reactor_of(executor), fd, may_be_kept);
+}
+
+bool Client::is_old(const Idle& idle) {
+  return std::chrono::steady_clock::now() - idle.since >= kIdleTime;
 }
 
 int Client::take_kept() {
@@ -156,11 +163,25 @@ int Client::take_kept() {
   while (!kept_.empty()) {
     const Idle idle = kept_.back();
     kept_.pop_back();
-    const bool is_fresh = std::chrono::steady_clock::now() - idle.since < kIdleTime;
-    if (is_fresh && is_silent(idle.fd)) return idle.fd;
+    if (!is_old(idle) && is_silent(idle.fd)) return idle.fd;
     ::close(idle.fd);
   }
   return -1;
+}
+
+// An idle connection may occupy the very process that a new one waits for.
+void Client::close_one_kept() {
+  const std::scoped_lock lock(mutex_);
+  if (kept_.empty()) return;
+  ::close(kept_.front().fd);
+  kept_.erase(kept_.begin());
+}
+
+void Client::close_idle() {
+  const std::scoped_lock lock(mutex_);
+  const auto end = std::ranges::find_if_not(kept_, is_old);
+  std::for_each(kept_.begin(), end, [](const Idle& idle) { ::close(idle.fd); });
+  kept_.erase(kept_.begin(), end);
 }
 
 void Client::done(ClientRequest& request) {

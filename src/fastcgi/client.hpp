@@ -98,12 +98,14 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// Opens a request on the calling coroutine's reactor: over a kept connection if it has no body, else over a new one.
-  /// What the application has got by then is nothing.
+  /// Opens a request on the calling coroutine's reactor: over a kept connection if it has no body, else over a new one,
+  /// for which a kept one makes room. What the application has got by then is nothing.
   [[nodiscard]] net::Task<std::expected<std::shared_ptr<ClientRequest>, net::NotConnected>> open(
-      bool has_body, net::Deadline deadline);
+      bool has_body, net::Connecting& connecting, net::Deadline deadline);
   /// Takes back a request that has ended: its connection is kept or closed.
   void done(ClientRequest& request);
+  /// Closes what has been idle for ten seconds: to be called every few seconds.
+  void close_idle();
 
  private:
   struct Idle {
@@ -112,7 +114,9 @@ class Client {
   };
   static constexpr std::chrono::seconds kIdleTime{10};
 
+  [[nodiscard]] static bool is_old(const Idle& idle);
   [[nodiscard]] int take_kept();
+  void close_one_kept();
 
   const net::ConnectAddress address_;
   const std::size_t most_kept_;

@@ -35,6 +35,8 @@ class Downstream {
   }
   /// True if the web server may be told by headers what to send in the answer's place (X-Accel-Redirect, X-Sendfile).
   [[nodiscard]] virtual bool may_steer_web_server() const { return false; }
+  /// Gives back what was kept for a next request that did not come. Called every few seconds, on any thread.
+  virtual void tidy() {}
   /// Serves the request. `on_head` sees the head before it goes out. A cgi::Failed has written nothing: the caller
   /// answers with its status.
   [[nodiscard]] virtual net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,

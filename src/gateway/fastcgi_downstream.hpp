@@ -37,6 +37,7 @@ class FastCgiDownstream final : public Downstream {
 
   [[nodiscard]] std::optional<http::Path> script_path(const http::Path& path) const override;
   [[nodiscard]] bool may_steer_web_server() const override { return settings_.allow_x_accel; }
+  void tidy() override { client_.close_idle(); }
   [[nodiscard]] net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,
                                                  cgi::HeadHook on_head) override;
 

@@ -8,11 +8,9 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <system_error>
 
@@ -32,65 +30,8 @@ std::unexpected<NotConnected> failed(int error) {
   return std::unexpected(NotConnected{why, "connect: " + std::generic_category().message(error)});
 }
 
-Task<std::expected<int, NotConnected>> connect_unix(std::string path, Deadline deadline) {
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.data(), path.size());
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) co_return failed(errno);
-  const auto executor = co_await asio::this_coro::executor;
-  Signal nobody(executor);
-  for (;;) {
-    // sockaddr is the form that every address takes here.
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) co_return fd;
-    const int error = errno;
-    if (error == EINTR) continue;
-    if (error != EAGAIN || std::chrono::steady_clock::now() >= deadline) {
-      ::close(fd);
-      co_return failed(error);
-    }
-    const Deadline next = after(kRetry);
-    co_await nobody.wait(next);
-  }
-}
-
-// What a look-up and a connection share with whoever waits for them and may give up before.
-struct Attempt {
-  explicit Attempt(const asio::any_io_executor& executor) : resolver(executor), socket(executor), over(executor) {}
-  tcp::resolver resolver;
-  tcp::socket socket;
-  Signal over;
-  boost::system::error_code error;
-  bool is_over = false;
-};
-
-Task<> attempt(std::shared_ptr<Attempt> shared, ConnectAddress address) {
-  const auto port = std::to_string(address.port);
-  const tcp::resolver::results_type found = co_await shared->resolver.async_resolve(
-      address.host, port, tcp::resolver::numeric_service, asio::redirect_error(asio::use_awaitable, shared->error));
-  if (!shared->error) {
-    co_await asio::async_connect(shared->socket, found, asio::redirect_error(asio::use_awaitable, shared->error));
-  }
-  shared->is_over = true;
-  shared->over.notify();
-}
-
-Task<std::expected<int, NotConnected>> connect_tcp(ConnectAddress address, Deadline deadline) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto shared = std::make_shared<Attempt>(executor);
-  asio::co_spawn(executor, attempt(shared, std::move(address)), asio::detached);
-  while (!shared->is_over && std::chrono::steady_clock::now() < deadline) co_await shared->over.wait(deadline);
-  boost::system::error_code ignored;
-  if (!shared->is_over) {
-    shared->resolver.cancel();
-    shared->socket.close(ignored);
-    co_return std::unexpected(NotConnected{NotConnected::Why::silent, "connect: no answer"});
-  }
-  if (shared->error)
-    co_return std::unexpected(NotConnected{NotConnected::Why::down, "connect: " + shared->error.message()});
-  shared->socket.set_option(tcp::no_delay(true), ignored);
-  shared->socket.non_blocking(true, ignored);
-  co_return shared->socket.release(ignored);
+std::unexpected<NotConnected> not_in_time() {
+  return std::unexpected(NotConnected{NotConnected::Why::silent, "connect: no answer"});
 }
 
 }  // namespace
@@ -115,8 +56,79 @@ std::optional<ConnectAddress> ConnectAddress::parse(std::string_view text) {
   return address;
 }
 
-Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline) {
-  return address.path.empty() ? connect_tcp(address, deadline) : connect_unix(address.path, deadline);
+struct Connecting::Shared {
+  explicit Shared(const asio::any_io_executor& on) : executor(on), changed(on), resolver(on), socket(on) {}
+  const asio::any_io_executor executor;
+  Signal changed;
+  tcp::resolver resolver;
+  tcp::socket socket;
+  boost::system::error_code error;
+  bool is_over = false;
+  bool is_given_up = false;
+};
+
+Connecting::Connecting(const asio::any_io_executor& executor) : shared_(std::make_shared<Shared>(executor)) {}
+
+Connecting::~Connecting() = default;
+
+void Connecting::give_up() {
+  shared_->is_given_up = true;
+  shared_->changed.notify();
+}
+
+Task<std::expected<int, NotConnected>> Connecting::connect(const ConnectAddress& address, Deadline deadline) {
+  return address.path.empty() ? connect_tcp(address, deadline) : connect_unix(address, deadline);
+}
+
+Task<std::expected<int, NotConnected>> Connecting::connect_unix(const ConnectAddress& address, Deadline deadline) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  address.path.copy(name.sun_path, sizeof name.sun_path - 1);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) co_return failed(errno);
+  for (;;) {
+    // sockaddr is the form that every address takes here.
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) co_return fd;
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error != EAGAIN || shared_->is_given_up || std::chrono::steady_clock::now() >= deadline) {
+      ::close(fd);
+      co_return failed(error);
+    }
+    const Deadline next = after(kRetry);
+    co_await shared_->changed.wait(next);
+  }
+}
+
+Task<> Connecting::attempt(std::shared_ptr<Shared> shared, ConnectAddress address) {
+  const auto port = std::to_string(address.port);
+  const tcp::resolver::results_type found = co_await shared->resolver.async_resolve(
+      address.host, port, tcp::resolver::numeric_service, asio::redirect_error(asio::use_awaitable, shared->error));
+  if (!shared->error && !shared->is_given_up) {
+    co_await asio::async_connect(shared->socket, found, asio::redirect_error(asio::use_awaitable, shared->error));
+  }
+  shared->is_over = true;
+  shared->changed.notify();
+}
+
+Task<std::expected<int, NotConnected>> Connecting::connect_tcp(const ConnectAddress& address, Deadline deadline) {
+  const auto shared = shared_;
+  asio::co_spawn(shared->executor, attempt(shared, address), asio::detached);
+  while (!shared->is_over && !shared->is_given_up && std::chrono::steady_clock::now() < deadline) {
+    co_await shared->changed.wait(deadline);
+  }
+  boost::system::error_code ignored;
+  if (!shared->is_over) {
+    shared->is_given_up = true;
+    shared->resolver.cancel();
+    shared->socket.close(ignored);
+    co_return not_in_time();
+  }
+  if (shared->error)
+    co_return std::unexpected(NotConnected{NotConnected::Why::down, "connect: " + shared->error.message()});
+  shared->socket.set_option(tcp::no_delay(true), ignored);
+  shared->socket.non_blocking(true, ignored);
+  co_return shared->socket.release(ignored);
 }
 
 }  // namespace gatehouse::net

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,9 +30,28 @@ struct NotConnected {
   std::string reason;  ///< for the log
 };
 
-/// Connects on the calling coroutine's executor; returns a non-blocking descriptor that the caller owns. A unix socket
-/// whose backlog is full is tried again until the deadline. A name is looked up each time, its addresses are tried in
-/// order.
-[[nodiscard]] Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline);
+/// One connection being made. Confined to the thread of its executor.
+class Connecting {
+ public:
+  explicit Connecting(const asio::any_io_executor& executor);
+  ~Connecting();
+  Connecting(const Connecting&) = delete;
+  Connecting& operator=(const Connecting&) = delete;
+
+  /// Connects; returns a non-blocking descriptor that the caller owns. A unix socket whose backlog is full is tried
+  /// again until the deadline. A name is looked up each time, its addresses are tried in order. To be called once.
+  [[nodiscard]] Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline);
+  /// Makes connect() return, with `silent`.
+  void give_up();
+
+ private:
+  struct Shared;
+
+  [[nodiscard]] Task<std::expected<int, NotConnected>> connect_unix(const ConnectAddress& address, Deadline deadline);
+  [[nodiscard]] Task<std::expected<int, NotConnected>> connect_tcp(const ConnectAddress& address, Deadline deadline);
+  [[nodiscard]] static Task<> attempt(std::shared_ptr<Shared> shared, ConnectAddress address);
+
+  const std::shared_ptr<Shared> shared_;  // with an attempt that may outlive us: a look-up cannot be stopped
+};
 
 }  // namespace gatehouse::net

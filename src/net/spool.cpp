@@ -12,6 +12,8 @@ namespace gatehouse::net {
 
 namespace {
 
+constexpr std::int64_t kGivenBackAtOnce = std::int64_t{1} << 18U;
+
 int nameless_file() {
   const char* folder = std::getenv("TMPDIR");
   if (folder == nullptr || *folder == '\0') folder = "/tmp";
@@ -67,8 +69,20 @@ std::size_t Spool::take(std::span<char> into) {
   is_broken_ = count <= 0;
   if (is_broken_) return 0;
   taken_ += count;
-  if (taken_ == written_ && ::ftruncate(fd_, 0) == 0) taken_ = written_ = 0;
+  give_back();
   return static_cast<std::size_t>(count);
+}
+
+// Whoever reads slowly and never catches up would otherwise fill the disk with all that passes. A file system that
+// cannot do it keeps the bytes until the end.
+void Spool::give_back() {
+  if (taken_ == written_ && ::ftruncate(fd_, 0) == 0) {
+    taken_ = written_ = given_back_ = 0;
+    return;
+  }
+  const std::int64_t size = taken_ - given_back_;
+  if (size < kGivenBackAtOnce) return;
+  if (::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, given_back_, size) == 0) given_back_ = taken_;
 }
 
 }  // namespace gatehouse::net

@@ -9,7 +9,8 @@
 namespace gatehouse::net {
 
 /// A first-in, first-out store of bytes. Confined to one thread. The file lies in $TMPDIR, else /tmp, and is gone with
-/// this object or the process. Reads and writes of it go to the page cache and are made where they are called.
+/// this object or the process; what was taken from it is given back to the file system. Reads and writes of it go to
+/// the page cache and are made where they are called.
 class Spool {
  public:
   static constexpr std::size_t kInMemory = std::size_t{1} << 20U;
@@ -30,6 +31,7 @@ class Spool {
  private:
   [[nodiscard]] std::size_t in_memory() const { return memory_.size() - memory_taken_; }
   [[nodiscard]] bool put_in_file(std::string_view bytes);
+  void give_back();
 
   const std::size_t memory_room_;
   std::string memory_;  // the oldest bytes; what came after it was full is in the file
@@ -37,6 +39,7 @@ class Spool {
   int fd_ = -1;
   std::int64_t written_ = 0;
   std::int64_t taken_ = 0;
+  std::int64_t given_back_ = 0;
   bool is_broken_ = false;
 };
 

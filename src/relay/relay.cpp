@@ -32,6 +32,25 @@ cgi::Failed refused_by(fastcgi::ProtocolStatus status) {
   return {502, "the application ended without an answer"};
 }
 
+// Gives a connection up whose visitor has left. Its place is wanted by others.
+class VisitorWatch {
+ public:
+  VisitorWatch(net::Exchange& exchange, net::Connecting& connecting) : exchange_(exchange) {
+    exchange_.on_abort([this, &connecting] {
+      is_gone_ = true;
+      connecting.give_up();
+    });
+  }
+  ~VisitorWatch() { exchange_.on_abort({}); }
+  VisitorWatch(const VisitorWatch&) = delete;
+  VisitorWatch& operator=(const VisitorWatch&) = delete;
+  [[nodiscard]] bool is_gone() const { return is_gone_; }
+
+ private:
+  net::Exchange& exchange_;
+  bool is_gone_ = false;
+};
+
 cgi::Failed not_opened(net::NotConnected failure) {
   switch (failure.why) {
     case net::NotConnected::Why::down: break;
@@ -183,9 +202,10 @@ Task<bool> Relay::receive_one() {
   co_return is_taken;
 }
 
-// A header that trickles in is no sign of life: only its first byte counts.
+// A header that trickles in is no sign of life: only its first byte counts. Nor is what the visitor is not sent: an
+// application may write without end what HEAD, or its own Content-Length, leaves out.
 Task<bool> Relay::take_output(std::string_view content) {
-  if (answer_.has_head() || !has_output_) moved();
+  if (!has_output_ || answer_.wants_more()) moved();
   has_output_ = true;
   waits_for_visitor_ = true;
   auto taken = co_await answer_.take(content);
@@ -194,7 +214,7 @@ Task<bool> Relay::take_output(std::string_view content) {
     stop({.status = taken.error().status, .reason = std::move(taken.error().reason)});
     co_return false;
   }
-  if (answer_.has_head()) moved();
+  if (answer_.wants_more()) moved();
   co_return true;
 }
 
@@ -268,7 +288,10 @@ Task<cgi::RunOutcome> relay(Relayed relayed, net::Exchange& exchange, cgi::HeadH
   }
   const auto executor = co_await asio::this_coro::executor;
   const Deadline deadline = net::after(relayed.timeout);
-  auto opened = co_await relayed.application.open(relayed.body_size > 0, deadline);
+  net::Connecting connecting(executor);
+  const VisitorWatch watch(exchange, connecting);
+  auto opened = co_await relayed.application.open(relayed.body_size > 0, connecting, deadline);
+  if (watch.is_gone()) co_return cgi::BrokenOff{"the visitor went away"};
   if (!opened) co_return not_opened(std::move(opened.error()));
   const auto running = std::make_shared<Relay>(executor, std::move(*opened), std::move(params), std::move(relayed),
                                                exchange, std::move(on_head), std::move(on_stderr));
