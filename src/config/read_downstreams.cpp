@@ -1,4 +1,6 @@
 // Programs and applications behind us, by name.
+#include <algorithm>
+
 #include "config/read.hpp"
 
 namespace gatehouse::config {
@@ -21,6 +23,22 @@ void read_cgi(Section section, CgiDownstream& cgi) {
   }
 }
 
+// What each key allows by itself, and the others do not.
+void validate_together(Reading& reading, const std::string& path, const FastCgiDownstream& fastcgi) {
+  const auto ends_index = [&](const std::string& extension) { return fastcgi.index.ends_with(extension); };
+  const bool is_script = fastcgi.extensions.empty() || std::ranges::any_of(fastcgi.extensions, ends_index);
+  const bool has_folders = !fastcgi.root.empty() && fastcgi.program.empty();
+  if (!fastcgi.index.empty() && !has_folders) {
+    reading.problem_at(path + ".index", "stands for a folder; allowed: with root, and without program");
+  } else if (!fastcgi.index.empty() && !is_script) {
+    reading.problem_at(path + ".index", "has none of the extensions; allowed: a name that ends in one of them");
+  }
+  if (fastcgi.keep_connections > fastcgi.max_connections) {
+    reading.problem_at(path + ".keep_connections",
+                       "is more than max_connections; allowed: at most " + std::to_string(fastcgi.max_connections));
+  }
+}
+
 void read_fastcgi(Section section, FastCgiDownstream& fastcgi) {
   section.required_text("address", fastcgi.address, check_connect, "unix:PATH or tcp:HOST:PORT");
   fastcgi.address = section.reading().absolute_address(fastcgi.address);
@@ -36,11 +54,7 @@ void read_fastcgi(Section section, FastCgiDownstream& fastcgi) {
   section.flag("allow_x_accel", fastcgi.allow_x_accel);
   section.text_map("env", fastcgi.env, check_variable);
   section.refuse_unknown();
-  if (fastcgi.keep_connections > fastcgi.max_connections) {
-    section.reading().problem_at(
-        section.path() + ".keep_connections",
-        "is more than max_connections; allowed: at most " + std::to_string(fastcgi.max_connections));
-  }
+  validate_together(section.reading(), section.path(), fastcgi);
 }
 
 Downstream read_downstream(Section& section) {

@@ -271,6 +271,12 @@ TEST(Downstreams, RefuseWhatTheyCannotUse) {
   expect_problem("downstreams: {a: {fastcgi: {}}}", "1:28: downstreams.a.fastcgi.address: is missing");
   expect_problem("downstreams: {a: {fastcgi: {address: x}}}", "1:38: downstreams.a.fastcgi.address: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, index: a/b}}}", "1:54: downstreams.a.fastcgi.index: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, index: index.php}}}",
+                 "1:54: downstreams.a.fastcgi.index: stands for a folder");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, root: /x, program: /y, index: index.php}}}",
+                 "1:77: downstreams.a.fastcgi.index: stands for a folder");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, root: /x, index: index.html}}}",
+                 "1:64: downstreams.a.fastcgi.index: has none of the extensions");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, extensions: [php]}}}",
                  "1:60: downstreams.a.fastcgi.extensions[0]: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, max_connections: 0}}}",
