@@ -45,10 +45,17 @@ std::expected<cgi::Script, cgi::NoScript> FastCgiDownstream::script_of(const htt
     return cgi::find_script(settings_.root, path, settings_.rules);
   }
   auto script = cgi::fixed_script(settings_.program, literal_prefix, path);
-  if (!script || settings_.program.empty()) return script;
-  const auto folder = std::filesystem::path(settings_.program).parent_path().string();
-  script->root = settings_.root.empty() ? folder : settings_.root;
+  if (script && !settings_.program.empty()) name_front_controller(*script);
   return script;
+}
+
+// As nginx's `try_files $uri /prefix/index.php` has it: front controllers are written for that. They find where they
+// are by a SCRIPT_NAME that ends in their file's name, and what is asked for by REQUEST_URI.
+void FastCgiDownstream::name_front_controller(cgi::Script& script) const {
+  const std::filesystem::path program(settings_.program);
+  script.script_name += "/" + program.filename().string();
+  script.path_info.clear();
+  script.root = settings_.root.empty() ? program.parent_path().string() : settings_.root;
 }
 
 std::optional<http::Path> FastCgiDownstream::script_path(const http::Path& path) const {

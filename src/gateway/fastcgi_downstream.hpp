@@ -44,6 +44,7 @@ class FastCgiDownstream final : public Downstream {
  private:
   [[nodiscard]] std::expected<cgi::Script, cgi::NoScript> script_of(const http::Path& path,
                                                                     std::string_view literal_prefix) const;
+  void name_front_controller(cgi::Script& script) const;
   [[nodiscard]] net::Task<cgi::RunOutcome> run(const DownstreamRequest& request, const cgi::Script& script,
                                                net::Spool& body, std::uint64_t body_size, net::Exchange& exchange,
                                                cgi::HeadHook on_head);
