@@ -16,9 +16,9 @@ clang_packages=(clang-19 libclang-rt-19-dev llvm-19)
 lint_packages=(clang-19 clang-format-19 clang-tidy-19)
 test_packages=(nginx curl spawn-fcgi apache2 fcgiwrap python3 python3-pytest python3-requests chromium perl
   git gitweb libcgi-pm-perl mercurial libfaketime php-fpm php-cgi caddy openssl mariadb-server python3-pymysql
-  libapache2-mod-fcgid lighttpd haproxy systemd)
+  libapache2-mod-fcgid libfcgi-perl lighttpd haproxy systemd icingaweb2 dokuwiki)
 demo_packages=(nginx curl)
-bench_packages=(nginx python3 python3-requests)
+bench_packages=(nginx php-fpm python3 python3-requests)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

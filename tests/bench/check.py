@@ -38,9 +38,9 @@ BROWSER = {
 }
 
 
-def browser_request(host, cookie):
-    fields = {"Host": host, **BROWSER, "Cookie": f"session={cookie}"}
-    lines = [f"GET /{PAGE} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+def browser_request(host, cookie, page=PAGE):
+    fields = {"Host": host, **BROWSER, **({"Cookie": f"session={cookie}"} if cookie else {})}
+    lines = [f"GET /{page} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -364,14 +364,14 @@ def everything_ended():
                 signal.signal(number, signal.SIG_IGN)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="scripts/bench check")
+def main(name, make_stage):
+    parser = argparse.ArgumentParser(prog=f"scripts/bench {name}")
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     with everything_ended() as stack:
-        stage = Stage(stack, options.programs.resolve())
+        stage = make_stage(stack, options.programs.resolve())
         try:
             measure(stage, options.rounds, options.seconds)
         except Failed as failure:
@@ -383,4 +383,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("check", Stage))

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -77,25 +78,33 @@ class Browser:
 
     def _next_message(self):
         while b"\0" not in self.buffer:
+            assert select.select([self.answers], [], [], 3 * LONG)[0], "the browser says nothing more"
             data = os.read(self.answers, 65536)
             assert data, "the browser has gone"
             self.buffer += data
         message, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(message)
 
-    def call(self, method, **params):
-        """One command of the DevTools protocol; returns its result."""
+    def _send(self, method, params, session):
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
-        if self.session is not None:
-            message["sessionId"] = self.session
+        if session is not None:
+            message["sessionId"] = session
         os.write(self.commands, json.dumps(message).encode() + b"\0")
+        return self.number
+
+    def call(self, method, **params):
+        """One command of the DevTools protocol; returns its result."""
+        number = self._send(method, params, self.session)
         while True:
             answer = self._next_message()
+            # "Leave this page?" of a page with a form half filled in: until that is answered, nothing else is.
+            if answer.get("method") == "Page.javascriptDialogOpening":
+                self._send("Page.handleJavaScriptDialog", {"accept": True}, answer.get("sessionId"))
             if answer.get("method") == "Log.entryAdded":
                 entry = answer["params"]["entry"]
                 self.log.append((entry["level"], f"{entry['text']} {entry.get('url', '')}"))
-            if answer.get("id") == self.number:
+            if answer.get("id") == number:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
 
@@ -150,11 +159,23 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
+    def press(self, selector):
+        """Presses an element wherever it is, also in a page that still moves."""
+        assert self.has(selector), f"no {selector} in {self.text}"
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def choose_file(self, selector, file):
+        """Puts a file into a form's field, as the dialogue does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        field = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=field, files=[str(file)])
+
     def back(self):
         self.evaluate("history.back()")
 
-    def cookies(self):
-        return self.call("Network.getCookies")["cookies"]
+    def cookies(self, *urls):
+        """Those that it would send to the addresses, or to the page's own."""
+        return self.call("Network.getCookies", **({"urls": urls} if urls else {}))["cookies"]
 
     def screenshot(self, file):
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

@@ -38,11 +38,16 @@ PAGES = {
 
 
 class PhpFpm:
-    """A real php-fpm with one worker."""
+    """A real php-fpm, on a unix socket or on a port of the loopback, set up as Debian's php.ini-production has it: no
+    warning is shown, each is logged. `lines` are further ones of the pool's. `system_ini`: with Debian's own php.ini and
+    the extensions that are installed. It may be started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, workers=2, port=None, lines="", system_ini=False):
         self.folder = folder
-        self.socket = folder / "php.sock"
+        self.workers, self.lines = workers, lines
+        self.options = [] if system_ini else ["-n"]
+        self.socket = ("127.0.0.1", port) if port else folder / "php.sock"
+        self.address = f"tcp:127.0.0.1:{port}" if port else f"unix:{self.socket}"
         self.process = None
 
     def start(self):
@@ -50,10 +55,12 @@ class PhpFpm:
         config = self.folder / "php-fpm.conf"
         config.write_text(
             f"[global]\nerror_log = {self.folder}/php-fpm.log\ndaemonize = no\n"
-            f"[www]\n{owner}\nlisten = {self.socket}\nlisten.mode = 0666\npm = static\npm.max_children = 2\n"
+            f"[www]\n{owner}\nlisten = {self.address.partition(':')[2]}\nlisten.mode = 0666\n"
+            f"pm = static\npm.max_children = {self.workers}\ncatch_workers_output = yes\n"
+            f"php_flag[display_errors] = off\nphp_flag[log_errors] = on\n{self.lines}\n"
         )
         self.process = subprocess.Popen(
-            [str(PHP_FPM), "-n", "-F", "-y", str(config)],
+            [str(PHP_FPM), *self.options, "-F", "-y", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -61,7 +68,8 @@ class PhpFpm:
             start_new_session=True,
             preexec_fn=die_with_the_test,
         )
-        wait_until(lambda: accepts(self.socket), "php-fpm listens")
+        wait_until(lambda: accepts(self.socket) or self.process.poll() is not None, "php-fpm listens")
+        assert self.process.poll() is None, self.log()
         return self
 
     def log(self):
@@ -111,7 +119,7 @@ class CheckSite(Site):
         self.add_listeners(self.gatehouse.config)
         self.gatehouse.write_config()
         self.root = folder / "www"
-        self.php = PhpFpm(folder)
+        self.php = self.make_php()
         try:
             self.write_pages(pages)
             self.gatehouse.run("db", "migrate", check=0)
@@ -125,6 +133,9 @@ class CheckSite(Site):
             self.php.stop()
             self.gatehouse.remove()
             raise
+
+    def make_php(self):
+        return PhpFpm(self.gatehouse.folder)
 
     def add_listeners(self, config):
         config.setdefault("listen_http", [f"unix:{self.gatehouse.folder}/http.sock"])

@@ -41,9 +41,7 @@ def new_site():
         _close(one)
 
 
-@pytest.fixture
-def track():
-    """Takes what a test started (anything with `logs` and `close`) and closes it when the test is over."""
+def _tracking():
     taken = []
 
     def take(one):
@@ -53,6 +51,18 @@ def track():
     yield take
     for one in reversed(taken):
         _close(one)
+
+
+@pytest.fixture
+def track():
+    """Takes what a test started (anything with `logs` and `close`) and closes it when the test is over."""
+    yield from _tracking()
+
+
+@pytest.fixture(scope="module")
+def track_for_all():
+    """The same, closed when the last test of the file is over."""
+    yield from _tracking()
 
 
 @pytest.fixture

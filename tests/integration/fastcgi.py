@@ -55,6 +55,23 @@ def encode_pairs(pairs):
     return out
 
 
+def decode_pairs(data):
+    """As a dictionary; of whole pairs."""
+    pairs, at = {}, 0
+
+    def size():
+        nonlocal at
+        width = 4 if data[at] & 0x80 else 1
+        at += width
+        return int.from_bytes(data[at - width : at], "big") & 0x7FFFFFFF
+
+    while at < len(data):
+        name, value = size(), size()
+        pairs[data[at : at + name].decode()] = data[at + name : at + name + value].decode()
+        at += name + value
+    return pairs
+
+
 def record(kind, content=b"", request_id=1, padding=0, version=1):
     return (
         bytes([version, kind])
@@ -100,6 +117,18 @@ class FastCgiAnswer:
 
     def json(self):
         return json.loads(self.body)
+
+
+def whole_answer(data):
+    """The answer in all the bytes that came over a connection which was kept for no other."""
+    pieces, at = {STDOUT: [], STDERR: [], END: []}, 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 4 : at + 6], "big")
+        pieces[data[at + 1]].append(bytes(data[at + 8 : at + 8 + size]))
+        at += 8 + size + data[at + 6]
+    end = b"".join(pieces[END])
+    ended = at == len(data) and len(end) == 8
+    return FastCgiAnswer(b"".join(pieces[STDOUT]), b"".join(pieces[STDERR]), ended, end[4] if ended else None)
 
 
 class FastCgi:

@@ -53,10 +53,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def accepts(path):
-    """True if somebody listens on the unix socket: its path is there before that."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(str(path))
+def accepts(address):
+    """True if somebody listens on the unix socket, whose path is there before that, or on (host, port)."""
+    kind = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with contextlib.suppress(OSError), socket.socket(kind) as probe:
+        probe.connect(address if isinstance(address, tuple) else str(address))
         return True
     return False
 
