@@ -13,7 +13,7 @@ using net::Deadline;
 using net::Task;
 
 constexpr std::size_t kPieceSize = 65'536;
-// So long a visitor is waited for before a file is made: a web server on this machine is never so slow.
+// So long a visitor is waited for before a file is made: a web server that buffers answers is seldom so slow.
 constexpr std::chrono::milliseconds kPatience{50};
 
 // RFC 9110 section 6.4.1.

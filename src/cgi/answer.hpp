@@ -55,7 +55,7 @@ class Answer {
   [[nodiscard]] net::Task<std::expected<void, NotSent>> send();
 
   [[nodiscard]] bool has_head() const { return has_head_; }
-  /// Of the head. Requires has_head().
+  /// Of the head; 0 before it.
   [[nodiscard]] int status() const { return status_; }
   [[nodiscard]] const std::optional<std::string>& local_redirect() const { return local_redirect_; }
   /// Returns how many bytes of the announced Content-Length did not come; none if none was announced. What comes beyond

@@ -26,8 +26,9 @@ struct Delivered {
 struct LocalRedirect {
   std::string target;
 };
-/// Nothing has been written yet: the caller answers. 400 malformed body, 413 max_body, 502 broke, 503 cannot be started
-/// now, 504 timeout.
+/// Nothing has been written yet: the caller answers. 403, 404, 501 no such script, 400 malformed body, 413 max_body,
+/// 431 a parameter is too long, 500 what we kept is lost, 502 broke, 503 no room, or cannot be started now, 504
+/// timeout.
 struct Failed {
   int status = 502;
   std::string reason;  ///< for the log
@@ -35,6 +36,8 @@ struct Failed {
 /// The head had been written and the rest could not be: the exchange was broken off. Or the visitor went away.
 struct BrokenOff {
   std::string reason;
+  bool by_visitor = true;  ///< else the script is to blame
+  int status = 0;          ///< that the visitor has been told; 0: none
 };
 using RunOutcome = std::variant<Delivered, LocalRedirect, Failed, BrokenOff>;
 

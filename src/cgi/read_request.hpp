@@ -27,12 +27,12 @@ struct ReadOptions {
 /// Makes a request of meta-variables.
 /// Which path: GATEHOUSE_PATH (decoded already), where mounted PATH_INFO (empty = "/"), else REQUEST_URI decoded once;
 /// none: Malformed. Of an authorizer MATCH_GATEHOUSE_PATH (Apache, decoded) or REDIRECT_URI (lighttpd) is the path that
-/// will be served in its place. Names outside [A-Z0-9_] (and those with a
-/// NUL) are dropped. Doubled: of non-HTTP_ names and HTTP_HOST the last counts; HTTP_COOKIE are joined with "; ";
-/// GATEHOUSE_*, HTTP_ORIGIN, HTTP_SEC_FETCH_* with differing values: Malformed; of other HTTP_ names the values are
-/// joined with ", ". HTTP_PROXY, HTTP_AUTHORIZATION, HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE, REMOTE_USER, AUTH_TYPE are
-/// never believed and never kept. Values with control bytes other than TAB: Malformed. Variables that neither this list
-/// nor http::Request names are not looked at. Source: PRODUCT.md section 1; facts on doubled and aliased parameters.
+/// will be served in its place. Names outside [A-Z0-9_] (and those with a NUL) are dropped. Doubled: of non-HTTP_ names
+/// and HTTP_HOST the last counts; HTTP_COOKIE are joined with "; "; GATEHOUSE_*, HTTP_ORIGIN, HTTP_SEC_FETCH_* with
+/// differing values: Malformed; of other HTTP_ names the values are joined with ", ". HTTP_PROXY, HTTP_AUTHORIZATION,
+/// HTTP_CONTENT_LENGTH, HTTP_CONTENT_TYPE, REMOTE_USER, AUTH_TYPE are never believed and never kept. Values with
+/// control bytes other than TAB: Malformed. Variables that neither this list nor http::Request names are not looked at.
+/// Source: PRODUCT.md section 1; facts on doubled and aliased parameters.
 [[nodiscard]] std::expected<http::Request, http::Malformed> read_request(const Variables& variables,
                                                                          const ReadOptions& options);
 

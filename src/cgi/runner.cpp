@@ -446,7 +446,7 @@ RunOutcome Run::outcome() {
 
 RunOutcome Run::broken_off(std::string reason) {
   if (exchange_.head_written()) exchange_.break_off();
-  return BrokenOff{std::move(reason)};
+  return BrokenOff{std::move(reason), ending_ && ending_->by_visitor, answer_.status()};
 }
 
 RunOutcome not_started(const SpawnFailure& failure) {

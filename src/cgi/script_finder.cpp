@@ -100,6 +100,7 @@ std::expected<Script, NoScript> found_index(const Descriptor& folder, std::strin
   const std::string name = std::string(path).append(lacks_slash ? "/" : "").append(rules.index);
   const auto file = open_beneath(folder, name.substr(1));
   struct stat status{};
+  if (!file.is_open() && errno != ENOENT) return not_opened(errno);
   const bool is_file = file.is_open() && ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
   if (!is_file) return no_script(403, "the path names a folder without an index page");
   if (lacks_slash) return std::unexpected(NoScript{404, "the path names a folder", true});

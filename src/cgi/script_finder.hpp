@@ -15,7 +15,8 @@
 namespace gatehouse::cgi {
 
 /// Why there is nothing to run. `status` is the answer: 404 no such file, 403 a folder or a file that we may not
-/// execute, 501 nph-*, 503 out of descriptors or memory, 500 a root that cannot be used.
+/// execute or whose extension is no script's, 501 nph-*, 503 out of descriptors or memory, 500 a root that cannot be
+/// used.
 struct NoScript {
   int status = 404;
   std::string reason;  ///< for the log
@@ -37,9 +38,8 @@ struct ScriptRules {
                                                           const ScriptRules& rules = {});
 
 /// Cuts `path` for a fixed script (absolute, or empty: an application that is no file) below `prefix`, the literal
-/// beginning of the route's pattern ("/git", or
-/// "" for the whole site): SCRIPT_NAME is the prefix, PATH_INFO the rest. Whether the program exists shows when it is
-/// started. Pure.
+/// beginning of the route's pattern ("/git", or "" for the whole site): SCRIPT_NAME is the prefix, PATH_INFO the rest.
+/// Whether it exists shows when it is run. Pure.
 [[nodiscard]] std::expected<Script, NoScript> fixed_script(std::string_view program, std::string_view prefix,
                                                            const http::Path& path);
 

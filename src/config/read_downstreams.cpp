@@ -24,7 +24,8 @@ void read_cgi(Section section, CgiDownstream& cgi) {
 }
 
 // What each key allows by itself, and the others do not.
-void validate_together(Reading& reading, const std::string& path, const FastCgiDownstream& fastcgi) {
+void validate_together(Reading& reading, const std::string& path, const FastCgiDownstream& fastcgi,
+                       bool writes_extensions) {
   const auto ends_index = [&](const std::string& extension) { return fastcgi.index.ends_with(extension); };
   const bool is_script = fastcgi.extensions.empty() || std::ranges::any_of(fastcgi.extensions, ends_index);
   const bool has_folders = !fastcgi.root.empty() && fastcgi.program.empty();
@@ -32,6 +33,10 @@ void validate_together(Reading& reading, const std::string& path, const FastCgiD
     reading.problem_at(path + ".index", "stands for a folder; allowed: with root, and without program");
   } else if (!fastcgi.index.empty() && !is_script) {
     reading.problem_at(path + ".index", "has none of the extensions; allowed: a name that ends in one of them");
+  }
+  if (writes_extensions && !has_folders) {
+    reading.problem_at(path + ".extensions",
+                       "are those of scripts in a folder; allowed: with root, and without program");
   }
   if (fastcgi.keep_connections > fastcgi.max_connections) {
     reading.problem_at(path + ".keep_connections",
@@ -54,7 +59,7 @@ void read_fastcgi(Section section, FastCgiDownstream& fastcgi) {
   section.flag("allow_x_accel", fastcgi.allow_x_accel);
   section.text_map("env", fastcgi.env, check_variable);
   section.refuse_unknown();
-  validate_together(section.reading(), section.path(), fastcgi);
+  validate_together(section.reading(), section.path(), fastcgi, section.has("extensions"));
 }
 
 Downstream read_downstream(Section& section) {

@@ -4,6 +4,9 @@
 //   idle ── BEGIN_REQUEST ─► params ── PARAMS end ─► serving ── answered, STDIN read ─► idle, or closed
 //                              └─ too large, unknown role ─► draining ◄─┘ STDIN unread
 //
+// An answer whose request's STDIN is unread ends when the rest has come, or stops coming: then the connection is not
+// kept.
+//
 // HAProxy takes an answer for ended with the last byte that it announces, and sends the next request before our
 // END_REQUEST. A BEGIN_REQUEST behind a whole request therefore waits, and what follows it is not read.
 //

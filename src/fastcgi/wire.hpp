@@ -1,5 +1,5 @@
 // One connected socket on one reactor, and what is still to be sent through it: whole records, in order, gathered
-// into as few system calls as possible. Knows nothing of requests; connection.hpp builds on it.
+// into as few system calls as possible. Knows nothing of requests; connection.hpp and client.hpp build on it.
 //
 // Waiting for readiness and moving bytes by hand, instead of Asio's read and write operations, is what lets an idle
 // connection own no buffer, lets all connections of a reactor share one for reading, and sends foreign bytes uncopied.

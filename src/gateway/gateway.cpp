@@ -115,11 +115,12 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
                 went_wrong ? "script_exit" : "allowed", hop.request, done->status,
                 went_wrong ? "exit code " + std::to_string(done->exit_code) : "", who);
   } else if (const auto* broken = std::get_if<cgi::BrokenOff>(&outcome)) {
-    log_request(world.log, ops::LogLevel::info, "broken_off", hop.request, 0, broken->reason, who);
+    log_request(world.log, broken->by_visitor ? ops::LogLevel::info : ops::LogLevel::warn, "broken_off", hop.request,
+                broken->status, broken->reason, who, route.downstream);
   } else {
     const auto& wrong = std::get<cgi::Failed>(outcome);
     log_request(world.log, wrong.status >= 500 ? ops::LogLevel::warn : ops::LogLevel::info, "script_failed",
-                hop.request, wrong.status, wrong.reason, who);
+                hop.request, wrong.status, wrong.reason, who, route.downstream);
     co_await reply_error(scope, exchange, wrong.status);
   }
   co_return std::nullopt;

@@ -12,7 +12,7 @@ net::Task<> reply_error(Scope& scope, net::Exchange& exchange, int status) {
 }
 
 void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, const http::Request& request, int status,
-                 std::string_view reason, std::string_view user) {
+                 std::string_view reason, std::string_view user, std::string_view downstream) {
   log.write(level, event,
             {{"request", request.id},
              {"status", std::to_string(status)},
@@ -21,7 +21,8 @@ void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, con
              {"path", request.path.text()},
              {"host", request.host},
              {"address", request.remote_addr},
-             {"user", std::string(user)}});
+             {"user", std::string(user)},
+             {"downstream", std::string(downstream)}});
 }
 
 void log_store_failure(World& world, const http::Request& request, const std::string& detail) {

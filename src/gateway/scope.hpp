@@ -79,7 +79,7 @@ void log_store_failure(World& world, const http::Request& request, const std::st
 
 /// Writes the line of a refusal or of an answer that went wrong: request id, method, path, address and `fields`.
 void log_request(ops::Log& log, ops::LogLevel level, std::string_view event, const http::Request& request, int status,
-                 std::string_view reason, std::string_view user = {});
+                 std::string_view reason, std::string_view user = {}, std::string_view downstream = {});
 
 /// Runs `call` on the pool, or at once where `asks_store` is false. Fails: capacity.
 template <typename Call>

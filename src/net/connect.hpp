@@ -41,7 +41,7 @@ class Connecting {
   /// Connects; returns a non-blocking descriptor that the caller owns. A unix socket whose backlog is full is tried
   /// again until the deadline. A name is looked up each time, its addresses are tried in order. To be called once.
   [[nodiscard]] Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline);
-  /// Makes connect() return, with `silent`.
+  /// Makes connect() return soon, with a failure that tells nothing.
   void give_up();
 
  private:

@@ -64,8 +64,8 @@ cgi::Failed not_opened(net::NotConnected failure) {
 // serve() watches them and returns when all three have ended.
 class Relay : public std::enable_shared_from_this<Relay> {
  public:
-  Relay(const asio::any_io_executor& executor, std::shared_ptr<ClientRequest> request, std::string params,
-        Relayed relayed, net::Exchange& exchange, cgi::HeadHook on_head, cgi::StderrLine on_stderr)
+  Relay(const asio::any_io_executor& executor, Deadline begun, std::shared_ptr<ClientRequest> request,
+        std::string params, Relayed relayed, net::Exchange& exchange, cgi::HeadHook on_head, cgi::StderrLine on_stderr)
       : relayed_(std::move(relayed)),
         params_(std::move(params)),
         exchange_(exchange),
@@ -76,7 +76,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
                 {.without_body = relayed_.without_body,
                  .most_kept = relayed_.most_kept,
                  .visitor_stall = relayed_.visitor_stall},
-                std::move(on_head)) {}
+                std::move(on_head)),
+        last_move_(begun) {}
 
   Task<cgi::RunOutcome> serve();
 
@@ -116,8 +117,7 @@ class Relay : public std::enable_shared_from_this<Relay> {
   cgi::StderrLines lines_;
   cgi::Answer answer_;
 
-  Deadline last_move_ = Clock::now();
-  bool has_output_ = false;
+  Deadline last_move_;
   bool waits_for_visitor_ = false;  // the application is not to blame for being silent
   bool is_given_up_ = false;
   bool is_over_ = false;  // nothing more is read from the application
@@ -205,8 +205,7 @@ Task<bool> Relay::receive_one() {
 // A header that trickles in is no sign of life: only its first byte counts. Nor is what the visitor is not sent: an
 // application may write without end what HEAD, or its own Content-Length, leaves out.
 Task<bool> Relay::take_output(std::string_view content) {
-  if (!has_output_ || answer_.wants_more()) moved();
-  has_output_ = true;
+  if (answer_.wants_more()) moved();
   waits_for_visitor_ = true;
   auto taken = co_await answer_.take(content);
   waits_for_visitor_ = false;
@@ -255,7 +254,9 @@ Deadline Relay::next_deadline() const {
   if (is_given_up_) return Deadline::max();
   // While the visitor is waited for, nothing is due; last_move_ tells afterwards.
   if (waits_for_visitor_) return net::after(relayed_.timeout);
-  return std::max(last_move_, request_->last_sent()) + relayed_.timeout;
+  // Of a request without a body the parameters are all that is sent, at once: the time began before them.
+  const bool counts_sent = relayed_.body_size > 0 || answer_.has_head();
+  return (counts_sent ? std::max(last_move_, request_->last_sent()) : last_move_) + relayed_.timeout;
 }
 
 // An application that has said all and does not end need not be waited for.
@@ -275,7 +276,7 @@ cgi::RunOutcome Relay::outcome() {
 
 cgi::RunOutcome Relay::broken_off(std::string reason) {
   if (exchange_.head_written()) exchange_.break_off();
-  return cgi::BrokenOff{std::move(reason)};
+  return cgi::BrokenOff{std::move(reason), ending_ && ending_->by_visitor, answer_.status()};
 }
 
 }  // namespace
@@ -287,14 +288,15 @@ Task<cgi::RunOutcome> relay(Relayed relayed, net::Exchange& exchange, cgi::HeadH
     co_return cgi::Failed{431, "a parameter does not fit into a record"};
   }
   const auto executor = co_await asio::this_coro::executor;
-  const Deadline deadline = net::after(relayed.timeout);
+  const Deadline begun = Clock::now();
+  const Deadline deadline = begun + relayed.timeout;
   net::Connecting connecting(executor);
   const VisitorWatch watch(exchange, connecting);
   auto opened = co_await relayed.application.open(relayed.body_size > 0, connecting, deadline);
   if (watch.is_gone()) co_return cgi::BrokenOff{"the visitor went away"};
   if (!opened) co_return not_opened(std::move(opened.error()));
-  const auto running = std::make_shared<Relay>(executor, std::move(*opened), std::move(params), std::move(relayed),
-                                               exchange, std::move(on_head), std::move(on_stderr));
+  const auto running = std::make_shared<Relay>(executor, begun, std::move(*opened), std::move(params),
+                                               std::move(relayed), exchange, std::move(on_head), std::move(on_stderr));
   cgi::RunOutcome outcome = co_await running->serve();
   co_return outcome;
 }

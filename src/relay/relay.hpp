@@ -22,8 +22,8 @@ struct Relayed {
   /// Given back as soon as the application is done, while the visitor may still be taking the answer.
   std::shared_ptr<void> place = nullptr;
   bool without_body = false;  ///< the answer to HEAD
-  /// The longest time without a byte moving to or from the application while it is waited for. The header has so long
-  /// in all, from its first byte on.
+  /// The longest time without a byte moving to or from the application while it is waited for. Until the header is
+  /// whole only bytes of the body and of STDERR count, and the time begins before the connection.
   std::chrono::milliseconds timeout{60'000};
   std::chrono::milliseconds visitor_stall{60'000};  ///< the longest time without a byte to the visitor
   std::uint64_t most_kept = 0;                      ///< of the answer, for a visitor who reads slowly (AnswerOptions)

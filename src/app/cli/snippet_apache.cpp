@@ -381,7 +381,7 @@ TraceEnable Off
     Require all granted
     # The path that Apache decoded, and rewrote where it was told to.
     SetEnvIfExpr "%{{REQUEST_URI}} =~ m#^((?s).*)$#" GATEHOUSE_PATH=$1
-    # `timeout` is longer than the longest of a downstream (30s), so that a visitor gets Gatehouse's 504 with its request id.
+    # `timeout` is longer than the longest of a downstream (30s; 60s of FastCGI), so that a visitor gets Gatehouse's 504 with its request id.
     # Kept connections are used again for less time than Gatehouse keeps idle ones.
     ProxyPass "{address}/" enablereuse=on ttl=20 connectiontimeout=2 timeout=75 retry=0
 </Location>

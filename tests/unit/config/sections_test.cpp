@@ -237,12 +237,11 @@ TEST(Downstreams, ReadsAFastCgiApplication) {
 
 TEST(Downstreams, AFastCgiApplicationMayBeOneScriptOrNoFile) {
   const Config c = config(
-      "downstreams:\n  front: { fastcgi: { address: \"tcp:127.0.0.1:9000\", program: app/index.php, extensions: [] } "
+      "downstreams:\n  front: { fastcgi: { address: \"tcp:127.0.0.1:9000\", program: app/index.php, } "
       "}\n");
   const auto front = std::get<FastCgiDownstream>(c.downstreams.at("front"));
   EXPECT_EQ(front.program, "/etc/gatehouse/app/index.php");
   EXPECT_EQ(front.root, "");
-  EXPECT_THAT(front.extensions, ::testing::IsEmpty());
   for (const std::string keys : {"", ", program: /x.php"}) {
     expect_problem("downstreams: {a: {fastcgi: {address: unix:/x" + keys +
                        "}}}\nroutes: [{path: \"/*/a/**\", access: public, downstream: a}]",
@@ -277,8 +276,10 @@ TEST(Downstreams, RefuseWhatTheyCannotUse) {
                  "1:77: downstreams.a.fastcgi.index: stands for a folder");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, root: /x, index: index.html}}}",
                  "1:64: downstreams.a.fastcgi.index: has none of the extensions");
-  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, extensions: [php]}}}",
-                 "1:60: downstreams.a.fastcgi.extensions[0]: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, root: /x, extensions: [php]}}}",
+                 "1:70: downstreams.a.fastcgi.extensions[0]: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, extensions: [.php]}}}",
+                 "1:59: downstreams.a.fastcgi.extensions: are those of scripts in a folder");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, max_connections: 0}}}",
                  "1:64: downstreams.a.fastcgi.max_connections: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, max_connections: 2, keep_connections: 3}}}",
