@@ -12,15 +12,21 @@ namespace {
 
 constexpr const char* kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
-std::shared_ptr<gateway::Downstream> make_downstream(const config::CgiDownstream& cgi, ops::Log& log) {
+// Fails with a sentence.
+using Made = std::expected<std::shared_ptr<gateway::Downstream>, std::string>;
+
+Made make_downstream(const config::CgiDownstream& cgi, ops::Log& log) {
   gateway::CgiSettings settings{cgi.root, cgi.program, cgi.timeout, cgi.max_processes, cgi.max_body, cgi.env};
   return std::make_shared<gateway::CgiDownstream>(std::move(settings), log);
 }
 
-std::shared_ptr<gateway::Downstream> make_downstream(const config::FastCgiDownstream& fastcgi, ops::Log& log) {
+Made make_downstream(const config::FastCgiDownstream& fastcgi, ops::Log& log) {
+  auto address = net::ConnectAddress::parse(fastcgi.address);
+  if (!address) return std::unexpected("is no address");
+  // As nginx does with the names of its fastcgi_pass: at the start, and at each reload.
+  if (auto found = address->look_up(); !found) return std::unexpected(found.error());
   gateway::FastCgiSettings settings;
-  // The configuration has been validated.
-  settings.address = net::ConnectAddress::parse(fastcgi.address).value_or(net::ConnectAddress{});
+  settings.address = std::move(*address);
   settings.root = fastcgi.root;
   settings.program = fastcgi.program;
   settings.rules = {.is_program = false, .index = fastcgi.index, .extensions = fastcgi.extensions};
@@ -107,8 +113,10 @@ std::expected<std::shared_ptr<const gateway::Settings>, std::string> make_settin
   auto settings = std::make_shared<gateway::Settings>();
   settings->routes = config.routes;
   for (const auto& [name, downstream] : config.downstreams) {
-    settings->downstreams[name] =
+    auto made =
         std::visit([&foundation](const auto& kind) { return make_downstream(kind, foundation.log); }, downstream);
+    if (!made) return std::unexpected("downstreams." + name + ": " + made.error());
+    settings->downstreams[name] = std::move(*made);
   }
   settings->identity = {config.identity.headers, config.identity.encoding == config::Encoding::percent,
                         config.identity.hide_session_cookie};

@@ -102,7 +102,7 @@ bool Answer::wants_more() const {
 
 bool Answer::has_room() const {
   if (!is_sending_ || is_stopped_ || unsent_ == 0) return true;
-  const std::uint64_t in_memory = std::min<std::uint64_t>(options_.most_kept, kInMemory);
+  const std::uint64_t in_memory = std::min<std::uint64_t>(options_.most_kept, options_.in_memory);
   return unsent_ < (is_slow_ ? options_.most_kept : in_memory);
 }
 

@@ -22,6 +22,7 @@ struct AnswerOptions {
   /// How many bytes of the body may wait for a visitor who reads slowly, in memory and then in a temporary file. The
   /// script waits beyond it. 0: it waits for every piece.
   std::uint64_t most_kept = 0;
+  std::size_t in_memory = std::size_t{64} * 1024;  ///< of what is kept; the rest is in the file
   /// The longest time without a byte to the visitor.
   std::chrono::milliseconds visitor_stall{60'000};
 };
@@ -35,7 +36,7 @@ class Answer {
       : exchange_(exchange),
         options_(options),
         on_head_(std::move(on_head)),
-        kept_(kInMemory),
+        kept_(options.in_memory),
         has_more_(executor),
         has_room_(executor) {}
 
@@ -67,8 +68,6 @@ class Answer {
   [[nodiscard]] bool wants_more() const;
 
  private:
-  static constexpr std::size_t kInMemory = std::size_t{64} * 1024;
-
   [[nodiscard]] std::expected<std::string_view, Failed> take_head(std::string_view bytes);
   [[nodiscard]] std::string_view body_of(std::string_view bytes);
   [[nodiscard]] net::Task<std::expected<void, Failed>> keep(std::string_view bytes);

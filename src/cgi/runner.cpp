@@ -92,8 +92,10 @@ class Run : public std::enable_shared_from_this<Run> {
         errors_(std::move(child.errors)),
         lines_(std::move(on_stderr)),
         tasks_(executor),
-        answer_(executor, exchange, {.without_body = without_body, .visitor_stall = program_.visitor_stall},
-                std::move(on_head)) {}
+        answer_(
+            executor, exchange,
+            {.without_body = without_body, .in_memory = net::Spool::kInMemory, .visitor_stall = program_.visitor_stall},
+            std::move(on_head)) {}
 
   Task<RunOutcome> serve();
 
@@ -302,6 +304,8 @@ Task<> Run::relay_output() {
   while (!ending_) {
     const std::size_t size = co_await read_some(output_, buffer);
     if (size == 0 || ending_) break;
+    // What nobody gets any more must not keep a program alive that writes without end.
+    if (answer_.has_head() && !answer_.wants_more()) continue;
     moved();
     const VisitorWait waiting(*this);
     auto taken = co_await answer_.take({buffer.data(), size});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace gatehouse::cgi {
 namespace {
@@ -86,8 +87,7 @@ bool StderrLines::add(std::string_view piece) {
   add_to_line(taken);
   if (taken.size() == piece.size()) return true;
   give_out_line();
-  is_full_ = true;
-  give_out("further output dropped");
+  drop_the_rest();
   return true;
 }
 
@@ -101,6 +101,7 @@ void StderrLines::add_to_line(std::string_view part) {
     line_ += part.substr(0, end);
     if (end == std::string_view::npos) return;
     give_out_line();
+    if (is_full_) return;
     part.remove_prefix(end + 1);
   }
 }
@@ -119,8 +120,16 @@ void StderrLines::give_out_line() {
   line_.clear();
 }
 
-void StderrLines::give_out(std::string_view line) const {
+void StderrLines::give_out(std::string_view line) {
+  if (is_full_) return;
+  if (lines_ == kMaxLines) return drop_the_rest();
+  ++lines_;
   if (sink_) sink_(line);
+}
+
+void StderrLines::drop_the_rest() {
+  if (std::exchange(is_full_, true)) return;
+  if (sink_) sink_("further output dropped");
 }
 
 }  // namespace gatehouse::cgi

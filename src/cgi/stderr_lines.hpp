@@ -15,7 +15,8 @@ namespace gatehouse::cgi {
 class StderrLines {
  public:
   static constexpr std::size_t kMaxLine = 2048;     ///< bytes of an escaped line; a longer one becomes several
-  static constexpr std::size_t kMaxBytes = 65'536;  ///< of one request; then one line says so, and no more come
+  static constexpr std::size_t kMaxBytes = 65'536;  ///< of one request; then one line says so, and no more come …
+  static constexpr std::size_t kMaxLines = 256;  ///< … and the same for so many lines: each costs more than its bytes
 
   /// `sink` may be empty.
   explicit StderrLines(std::function<void(std::string_view)> sink) : sink_(std::move(sink)) {}
@@ -28,11 +29,13 @@ class StderrLines {
  private:
   void add_to_line(std::string_view part);
   void give_out_line();
-  void give_out(std::string_view line) const;
+  void give_out(std::string_view line);
+  void drop_the_rest();
 
   std::function<void(std::string_view)> sink_;
   std::string line_;
   std::size_t bytes_ = 0;
+  std::size_t lines_ = 0;
   bool is_full_ = false;
 };
 

@@ -129,12 +129,13 @@ constexpr std::array<std::string_view, 10> kReservedHeaderPrefixes{
     "ACCEPT", "ACCESS_CONTROL_", "CONTENT_", "IF_",          "PROXY_",
     "SEC_",   "VARIABLE_",       "X_ACCEL_", "X_GATEHOUSE_", "X_ORIGINAL_"};
 
-// What the gateway sets itself, or keeps from a script whoever asks.
-constexpr std::array<std::string_view, 21> kReservedVariables{
-    "AUTH_TYPE",      "CONTENT_LENGTH",  "CONTENT_TYPE",    "DOCUMENT_ROOT", "GATEWAY_INTERFACE", "HTTPS",
-    "PATH_INFO",      "PATH_TRANSLATED", "PHP_ADMIN_VALUE", "PHP_VALUE",     "QUERY_STRING",      "REQUEST_METHOD",
-    "REQUEST_SCHEME", "REQUEST_URI",     "SCRIPT_FILENAME", "SCRIPT_NAME",   "SERVER_ADDR",       "SERVER_NAME",
-    "SERVER_PORT",    "SERVER_PROTOCOL", "SERVER_SOFTWARE"};
+// What the gateway sets itself, or keeps from a script whoever asks. With REDIRECT_URL php-fpm runs PATH_TRANSLATED,
+// another script than the one that was decided.
+constexpr std::array<std::string_view, 22> kReservedVariables{
+    "AUTH_TYPE",      "CONTENT_LENGTH",  "CONTENT_TYPE",    "DOCUMENT_ROOT",   "GATEWAY_INTERFACE", "HTTPS",
+    "PATH_INFO",      "PATH_TRANSLATED", "PHP_ADMIN_VALUE", "PHP_VALUE",       "QUERY_STRING",      "REDIRECT_URL",
+    "REQUEST_METHOD", "REQUEST_SCHEME",  "REQUEST_URI",     "SCRIPT_FILENAME", "SCRIPT_NAME",       "SERVER_ADDR",
+    "SERVER_NAME",    "SERVER_PORT",     "SERVER_PROTOCOL", "SERVER_SOFTWARE"};
 constexpr std::array<std::string_view, 4> kReservedVariablePrefixes{"GATEHOUSE_", "HTTP_", "LD_", "REMOTE_"};
 
 bool starts_with_any(std::string_view text, std::span<const std::string_view> prefixes) {

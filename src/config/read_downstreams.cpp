@@ -7,6 +7,7 @@ namespace gatehouse::config {
 namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
+constexpr std::size_t kMostPathBytes = 107;
 
 void read_cgi(Section section, CgiDownstream& cgi) {
   section.file("root", cgi.root);
@@ -29,6 +30,9 @@ void validate_together(Reading& reading, const std::string& path, const FastCgiD
   const auto ends_index = [&](const std::string& extension) { return fastcgi.index.ends_with(extension); };
   const bool is_script = fastcgi.extensions.empty() || std::ranges::any_of(fastcgi.extensions, ends_index);
   const bool has_folders = !fastcgi.root.empty() && fastcgi.program.empty();
+  if (fastcgi.address.starts_with("unix:") && fastcgi.address.size() - 5 > kMostPathBytes) {
+    reading.problem_at(path + ".address", "is longer than a unix socket's path may be; allowed: at most 107 bytes");
+  }
   if (!fastcgi.index.empty() && !has_folders) {
     reading.problem_at(path + ".index", "stands for a folder; allowed: with root, and without program");
   } else if (!fastcgi.index.empty() && !is_script) {

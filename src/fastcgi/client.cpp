@@ -136,7 +136,14 @@ bool ClientRequest::may_be_kept() const {
 // ---- The connections ----
 
 Client::~Client() {
+  retire();
+}
+
+void Client::retire() {
+  most_kept_ = 0;
+  const std::scoped_lock lock(mutex_);
   for (const Idle& idle : kept_) ::close(idle.fd);
+  kept_.clear();
 }
 
 Task<std::expected<std::shared_ptr<ClientRequest>, net::NotConnected>> Client::open(bool has_body,

@@ -2,6 +2,7 @@
 // came; whose body it is and what becomes of the answer is the relay's.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -106,6 +107,8 @@ class Client {
   void done(ClientRequest& request);
   /// Closes what has been idle for ten seconds: to be called every few seconds.
   void close_idle();
+  /// Closes what is kept, and keeps no more.
+  void retire();
 
  private:
   struct Idle {
@@ -119,7 +122,7 @@ class Client {
   void close_one_kept();
 
   const net::ConnectAddress address_;
-  const std::size_t most_kept_;
+  std::atomic<std::size_t> most_kept_;
   std::mutex mutex_;
   std::vector<Idle> kept_;  // guarded by mutex_; the one used last is at the end
 };

@@ -1,12 +1,12 @@
 // A downstream of CGI programs: a folder of scripts, or one fixed program.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
 
 #include "gateway/downstream.hpp"
+#include "gateway/slot.hpp"
 #include "ops/log.hpp"
 
 namespace gatehouse::gateway {
@@ -30,7 +30,7 @@ class CgiDownstream final : public Downstream {
  private:
   const CgiSettings settings_;
   ops::Log& log_;
-  std::atomic<std::size_t> running_{0};
+  const Slot::Counter running_ = Slot::make_counter();
 };
 
 }  // namespace gatehouse::gateway

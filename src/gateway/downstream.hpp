@@ -15,12 +15,21 @@
 
 namespace gatehouse::gateway {
 
+/// Asks again about a request whose body took its time: who has been let in may have been signed out meanwhile.
+class Confirmation {
+ public:
+  virtual ~Confirmation() = default;
+  /// Returns 0 if the request may go on; 401 if its session has ended, 503 if nobody can tell.
+  [[nodiscard]] virtual net::Task<int> ask() = 0;
+};
+
 /// One request on its way downstream: already decided, already stripped of every name we own.
 struct DownstreamRequest {
   const http::Request& request;
   const cgi::Identity& identity;
   std::string literal_prefix;  ///< of the route's pattern: SCRIPT_NAME of a fixed program
   bool has_body = true;        ///< false: a local redirect, whose body was the first script's
+  Confirmation& confirmation;
 };
 
 /// Thread-safe: reactors serve requests through it at the same time.
@@ -37,6 +46,8 @@ class Downstream {
   [[nodiscard]] virtual bool may_steer_web_server() const { return false; }
   /// Gives back what was kept for a next request that did not come. Called every few seconds, on any thread.
   virtual void tidy() {}
+  /// Another configuration has taken its place: requests under way end, and nothing is kept for further ones.
+  virtual void retire() {}
   /// Serves the request. `on_head` sees the head before it goes out. A cgi::Failed has written nothing: the caller
   /// answers with its status.
   [[nodiscard]] virtual net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,

@@ -12,6 +12,8 @@ namespace gatehouse::gateway {
 namespace {
 
 constexpr std::chrono::milliseconds kVisitorStall{60'000};
+// A body may come for hours; whoever was signed out since must not have it taken. As long as `max_staleness` holds.
+constexpr std::chrono::milliseconds kDecisionHolds{1'000};
 constexpr std::size_t kBodyInMemory = std::size_t{64} * 1024;
 
 // The length is known now, whatever the visitor's framing was: php-fpm reads nothing of a body without one.
@@ -79,8 +81,13 @@ net::Task<cgi::RunOutcome> FastCgiDownstream::serve(const DownstreamRequest& req
       .max_body = settings_.max_body,
       .content_length = request.has_body ? asked.content_length : std::optional<std::uint64_t>(0),
       .visitor_stall = kVisitorStall};
+  const auto begun = std::chrono::steady_clock::now();
   const auto taken = co_await relay::take_in(exchange, bounds, body);
   if (!taken) co_return taken.error();
+  if (std::chrono::steady_clock::now() - begun > kDecisionHolds) {
+    const int status = co_await request.confirmation.ask();
+    if (status != 0) co_return cgi::Failed{status, "the session could not be confirmed once the body had come"};
+  }
   cgi::RunOutcome outcome = co_await run(request, *script, body, *taken, exchange, std::move(on_head));
   co_return outcome;
 }

@@ -1,7 +1,6 @@
 // A downstream that is a FastCGI application: php-fpm and its scripts, or a program on libfcgi or a language's library.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -38,6 +37,7 @@ class FastCgiDownstream final : public Downstream {
   [[nodiscard]] std::optional<http::Path> script_path(const http::Path& path) const override;
   [[nodiscard]] bool may_steer_web_server() const override { return settings_.allow_x_accel; }
   void tidy() override { client_.close_idle(); }
+  void retire() override { client_.retire(); }
   [[nodiscard]] net::Task<cgi::RunOutcome> serve(const DownstreamRequest& request, net::Exchange& exchange,
                                                  cgi::HeadHook on_head) override;
 
@@ -51,7 +51,7 @@ class FastCgiDownstream final : public Downstream {
 
   const FastCgiSettings settings_;
   ops::Log& log_;
-  std::atomic<std::size_t> running_{0};
+  const Slot::Counter running_ = Slot::make_counter();
   fastcgi::Client client_;
 };
 

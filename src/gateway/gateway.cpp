@@ -19,7 +19,11 @@ namespace {
 
 constexpr int kMaxLocalRedirects = 10;  // RFC 3875 section 6.2.2 names no number; ten is what web servers allow
 
+// Browsers send a cookie without a name back as its bare value: "=session=x" comes as "session=x".
 bool is_our_cookie(const Scope& scope, std::string_view set_cookie) {
+  while (set_cookie.starts_with('=') || set_cookie.starts_with(' ') || set_cookie.starts_with('\t')) {
+    set_cookie.remove_prefix(1);
+  }
   const std::string_view name = auth::set_cookie_name(set_cookie);
   return name == scope.settings->auth->options().cookie.name || name == kLoginCookie || name == kSecureLoginCookie;
 }
@@ -69,6 +73,7 @@ std::optional<Hop> follow(const Hop& from, std::string_view target) {
   next.request.endpoint_path = next.request.path.text();
   next.request.query = std::string(parts.query);
   next.request.content_length.reset();
+  next.request.headers.remove("transfer-encoding");
   next.request.content_type.clear();
   return next;
 }
@@ -83,6 +88,32 @@ net::Task<> refuse_visitor(World& world, Scope& scope, net::Exchange& exchange, 
                                         : error_reply(status, *scope.settings->pages, scope.request);
   co_await reply(scope, exchange, std::move(response));
 }
+
+// By the family, because a parallel request may have renewed the session. Lucia's tables have none, and keep the id.
+class SessionConfirmation final : public Confirmation {
+ public:
+  SessionConfirmation(World& world, const Settings& settings, const Verdict& verdict)
+      : world_(world), settings_(settings), verdict_(verdict) {}
+
+  net::Task<int> ask() override {
+    if (!verdict_.user) co_return 0;
+    const auth::Auth& auth = *settings_.auth;
+    const auth::SessionRow& own = verdict_.user->session.row;
+    const auto sessions =
+        co_await run_on(world_.read_pool, true, [&auth, &own] { return auth.get_all_user_sessions(own.user_id); });
+    if (!sessions) co_return 503;
+    if (!*sessions) co_return (*sessions).error().code == auth::ErrorCode::invalid_user_id ? 401 : 503;
+    const bool is_alive = std::ranges::any_of(**sessions, [&own](const auth::ListedSession& session) {
+      return session.row.id == own.id || (!own.family.empty() && session.row.family == own.family);
+    });
+    co_return is_alive ? 0 : 401;
+  }
+
+ private:
+  World& world_;
+  const Settings& settings_;
+  const Verdict& verdict_;
+};
 
 /// Runs the downstream of an allowed route. Returns the local redirect that the script wants, if any.
 net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope, net::Exchange& exchange,
@@ -103,7 +134,8 @@ net::Task<std::optional<std::string>> run_downstream(World& world, Scope& scope,
   }
   const http::Request clean =
       without_owned_headers(hop.request, settings.identity, settings.auth->options().cookie.name);
-  const DownstreamRequest request{clean, *verdict.told, route.path.literal_prefix(), hop.has_body};
+  SessionConfirmation confirmation(world, settings, verdict);
+  const DownstreamRequest request{clean, *verdict.told, route.path.literal_prefix(), hop.has_body, confirmation};
   const bool may_steer = downstream->second->may_steer_web_server();
   cgi::HeadHook on_head = [&scope, may_steer](http::ResponseHead& head) { finish_head(scope, may_steer, head); };
   const cgi::RunOutcome outcome = co_await downstream->second->serve(request, exchange, std::move(on_head));
@@ -167,8 +199,11 @@ Gateway::Gateway(World world, std::shared_ptr<const Settings> settings)
     : world_(world), settings_(std::move(settings)) {}
 
 void Gateway::replace(std::shared_ptr<const Settings> settings) {
-  const std::scoped_lock lock(mutex_);
-  settings_.swap(settings);
+  {
+    const std::scoped_lock lock(mutex_);
+    settings_.swap(settings);
+  }
+  for (const auto& [name, downstream] : settings->downstreams) downstream->retire();
 }
 
 std::shared_ptr<const Settings> Gateway::settings() const {

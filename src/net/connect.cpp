@@ -7,7 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <cerrno>
 #include <charconv>
@@ -42,25 +42,43 @@ std::optional<ConnectAddress> ConnectAddress::parse(std::string_view text) {
   if (text.starts_with(kUnix)) {
     const auto path = text.substr(kUnix.size());
     if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path) || path.contains('\0')) return std::nullopt;
-    return ConnectAddress{.path = std::string(path), .host = {}};
+    ConnectAddress address;
+    address.path = path;
+    return address;
   }
   const auto colon = text.rfind(':');
   if (!text.starts_with(kTcp) || colon < kTcp.size()) return std::nullopt;
   auto host = text.substr(kTcp.size(), colon - kTcp.size());
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  ConnectAddress address{.path = {}, .host = std::string(host)};
+  const bool is_literal = host.starts_with('[') && host.ends_with(']');
+  if (is_literal) host = host.substr(1, host.size() - 2);
+  const bool is_host = !host.empty() && !host.contains('[') && !host.contains(']') && host.contains(':') == is_literal;
+  ConnectAddress address;
+  address.host = host;
   const auto digits = text.substr(colon + 1);
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), address.port);
   const bool is_port = error == std::errc{} && end == digits.data() + digits.size() && address.port != 0;
-  if (host.empty() || !is_port) return std::nullopt;
+  if (!is_host || !is_port) return std::nullopt;
+  boost::system::error_code not_literal;
+  const auto literal = asio::ip::make_address(address.host, not_literal);
+  if (!not_literal) address.endpoints.emplace_back(literal, address.port);
   return address;
 }
 
+std::expected<void, std::string> ConnectAddress::look_up() {
+  if (!path.empty() || !endpoints.empty()) return {};
+  asio::io_context context;
+  boost::system::error_code error;
+  tcp::resolver resolver(context);
+  const auto found = resolver.resolve(host, std::to_string(port), tcp::resolver::numeric_service, error);
+  if (error) return std::unexpected(host + ": " + error.message());
+  endpoints.assign(found.begin(), found.end());
+  return {};
+}
+
 struct Connecting::Shared {
-  explicit Shared(const asio::any_io_executor& on) : executor(on), changed(on), resolver(on), socket(on) {}
+  explicit Shared(const asio::any_io_executor& on) : executor(on), changed(on), socket(on) {}
   const asio::any_io_executor executor;
   Signal changed;
-  tcp::resolver resolver;
   tcp::socket socket;
   boost::system::error_code error;
   bool is_over = false;
@@ -100,32 +118,29 @@ Task<std::expected<int, NotConnected>> Connecting::connect_unix(const ConnectAdd
   }
 }
 
-Task<> Connecting::attempt(std::shared_ptr<Shared> shared, ConnectAddress address) {
-  const auto port = std::to_string(address.port);
-  const tcp::resolver::results_type found = co_await shared->resolver.async_resolve(
-      address.host, port, tcp::resolver::numeric_service, asio::redirect_error(asio::use_awaitable, shared->error));
-  if (!shared->error && !shared->is_given_up) {
-    co_await asio::async_connect(shared->socket, found, asio::redirect_error(asio::use_awaitable, shared->error));
-  }
+Task<> Connecting::attempt(std::shared_ptr<Shared> shared, std::vector<tcp::endpoint> endpoints) {
+  co_await asio::async_connect(shared->socket, endpoints, asio::redirect_error(asio::use_awaitable, shared->error));
   shared->is_over = true;
   shared->changed.notify();
 }
 
 Task<std::expected<int, NotConnected>> Connecting::connect_tcp(const ConnectAddress& address, Deadline deadline) {
   const auto shared = shared_;
-  asio::co_spawn(shared->executor, attempt(shared, address), asio::detached);
+  asio::co_spawn(shared->executor, attempt(shared, address.endpoints), asio::detached);
   while (!shared->is_over && !shared->is_given_up && std::chrono::steady_clock::now() < deadline) {
     co_await shared->changed.wait(deadline);
   }
   boost::system::error_code ignored;
   if (!shared->is_over) {
     shared->is_given_up = true;
-    shared->resolver.cancel();
     shared->socket.close(ignored);
     co_return not_in_time();
   }
-  if (shared->error)
+  // What Asio makes of a socket that cannot be opened.
+  if (shared->error == asio::error::operation_aborted) co_return failed(EMFILE);
+  if (shared->error) {
     co_return std::unexpected(NotConnected{NotConnected::Why::down, "connect: " + shared->error.message()});
+  }
   shared->socket.set_option(tcp::no_delay(true), ignored);
   shared->socket.non_blocking(true, ignored);
   co_return shared->socket.release(ignored);

@@ -1,12 +1,15 @@
 // Connections that we make: to an application behind us.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/task.hpp"
 
@@ -16,6 +19,12 @@ struct ConnectAddress {
   std::string path;  ///< of a unix socket; empty: tcp
   std::string host;  ///< a literal address or a name
   std::uint16_t port = 0;
+  std::vector<asio::ip::tcp::endpoint>
+      endpoints;  ///< of the host, to be tried in order; of a name: once it is looked up
+
+  /// Looks the host up, if it is a name. Blocks: a look-up cannot be given up, so none is made for a request. Fails
+  /// with a sentence.
+  [[nodiscard]] std::expected<void, std::string> look_up();
 
   /// Reads unix:PATH or tcp:HOST:PORT ("tcp:[::1]:9000"); nullopt for anything else, and a path over 107 bytes.
   [[nodiscard]] static std::optional<ConnectAddress> parse(std::string_view text);
@@ -39,7 +48,7 @@ class Connecting {
   Connecting& operator=(const Connecting&) = delete;
 
   /// Connects; returns a non-blocking descriptor that the caller owns. A unix socket whose backlog is full is tried
-  /// again until the deadline. A name is looked up each time, its addresses are tried in order. To be called once.
+  /// again until the deadline. To be called once.
   [[nodiscard]] Task<std::expected<int, NotConnected>> connect(const ConnectAddress& address, Deadline deadline);
   /// Makes connect() return soon, with a failure that tells nothing.
   void give_up();
@@ -49,9 +58,9 @@ class Connecting {
 
   [[nodiscard]] Task<std::expected<int, NotConnected>> connect_unix(const ConnectAddress& address, Deadline deadline);
   [[nodiscard]] Task<std::expected<int, NotConnected>> connect_tcp(const ConnectAddress& address, Deadline deadline);
-  [[nodiscard]] static Task<> attempt(std::shared_ptr<Shared> shared, ConnectAddress address);
+  [[nodiscard]] static Task<> attempt(std::shared_ptr<Shared> shared, std::vector<asio::ip::tcp::endpoint> endpoints);
 
-  const std::shared_ptr<Shared> shared_;  // with an attempt that may outlive us: a look-up cannot be stopped
+  const std::shared_ptr<Shared> shared_;  // with an attempt that may outlive us
 };
 
 }  // namespace gatehouse::net

@@ -1,6 +1,8 @@
 #include "relay/relay.hpp"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <string>
 #include <utility>
@@ -20,6 +22,8 @@ using net::Deadline;
 using net::Task;
 using Clock = std::chrono::steady_clock;
 
+// One read may hold thousands of records, and others wait for this thread too.
+constexpr std::size_t kPiecesAtOnce = 64;
 constexpr std::size_t kPieceSize = fastcgi::kMaxAlignedContent;
 
 cgi::Failed refused_by(fastcgi::ProtocolStatus status) {
@@ -173,7 +177,11 @@ Task<> Relay::send_request() {
 // ---- From the application ----
 
 Task<> Relay::receive() {
-  for (bool is_more = true; is_more && !ending_;) is_more = co_await receive_one();
+  std::size_t taken = 0;
+  for (bool is_more = true; is_more && !ending_;) {
+    is_more = co_await receive_one();
+    if (++taken % kPiecesAtOnce == 0) co_await asio::post(asio::use_awaitable);
+  }
   lines_.finish();
   if (!ending_) relayed_.application.done(*request_);
   relayed_.place.reset();
@@ -202,9 +210,10 @@ Task<bool> Relay::receive_one() {
   co_return is_taken;
 }
 
-// A header that trickles in is no sign of life: only its first byte counts. Nor is what the visitor is not sent: an
-// application may write without end what HEAD, or its own Content-Length, leaves out.
+// A header is no sign of life before it is whole: it may trickle. Nor is what the visitor is not sent: an application
+// may write without end what HEAD, or its own Content-Length, leaves out.
 Task<bool> Relay::take_output(std::string_view content) {
+  if (answer_.has_head() && !answer_.wants_more()) co_return true;
   if (answer_.wants_more()) moved();
   waits_for_visitor_ = true;
   auto taken = co_await answer_.take(content);
@@ -262,7 +271,9 @@ Deadline Relay::next_deadline() const {
 // An application that has said all and does not end need not be waited for.
 void Relay::on_deadline() {
   is_given_up_ = true;
-  if (!answer_.is_whole()) return stop({.status = 504, .reason = "the application was silent for too long"});
+  const bool is_ended = answer_.has_head() && request_->has_ended_out();
+  if (!answer_.is_whole() && !is_ended)
+    return stop({.status = 504, .reason = "the application was silent for too long"});
   request_->abort();
 }
 

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.parse
 import zlib
 
@@ -15,7 +16,7 @@ import pytest
 
 from applications import SECRET_OF_THE_DAEMON, SERVERS, Applications
 from door_table import Guests, row_id
-from fastcgi import get
+from fastcgi import FastCgi, get, request
 from harness import wait_until
 from test_spoofing import EVIL, OWNED, PARAMETERS, assert_clean, spellings
 from visitor import is_removal, session_cookies, set_cookies
@@ -420,6 +421,30 @@ def test_too_large_a_body_is_413(alice):
     assert alice.show("/small", method="POST", data=pieces(65536))["body_length"] == 65536
     assert alice.fetch("/small", method="POST", data=b"x" * 65537).status_code == 413
     assert alice.fetch("/small", method="POST", data=pieces(65537)).status_code == 413
+
+
+def test_who_is_signed_out_while_the_upload_comes_is_not_let_in(nginx):
+    gatehouse = nginx.gatehouse
+    token = nginx.guests.session(nginx.guests.alice)
+    data = request(get("/c/echo", ("CONTENT_LENGTH", "10"), method="POST", cookie=token), b"0123456789")
+    cut = data.index(b"0123456789") + 5
+    with FastCgi(gatehouse.socket) as connection:
+        began = time.monotonic()
+        connection.send(data[:cut])
+        gatehouse.run("session", "revoke", "--user", "alice", check=0)
+        wait_until(lambda: time.monotonic() - began > 1.5, "the decision is older than it may be")
+        connection.send(data[cut:])
+        assert connection.read_answer().status == 401
+    nginx.alice = nginx.signed_in()
+    token = nginx.guests.session(nginx.guests.alice)
+    data = request(get("/c/echo", ("CONTENT_LENGTH", "10"), method="POST", cookie=token), b"0123456789")
+    with FastCgi(gatehouse.socket) as connection:
+        began = time.monotonic()
+        connection.send(data[:cut])
+        wait_until(lambda: time.monotonic() - began > 1.5, "the same, and nobody is signed out")
+        connection.send(data[cut:])
+        answer = connection.read_answer()
+        assert (answer.status, answer.body) == (200, b"0123456789")
 
 
 def test_an_upload_that_is_refused_costs_the_next_visitor_nothing(site):

@@ -81,6 +81,20 @@ TEST(StderrLines, JustEnoughIsNoFlood) {
   EXPECT_EQ(collected.all.size(), StderrLines::kMaxBytes / StderrLines::kMaxLine);
 }
 
+// 64 KiB of empty complaints were 32,768 lines in the log, and half a second of everybody's time.
+TEST(StderrLines, AFloodOfShortLinesEndsToo) {
+  Collected collected;
+  std::string most;
+  for (std::size_t i = 0; i < StderrLines::kMaxLines; ++i) most += "x\n";
+  EXPECT_TRUE(collected.lines.add(most));
+  EXPECT_EQ(collected.all.size(), StderrLines::kMaxLines);
+  EXPECT_TRUE(collected.lines.add("y\nz\n"));
+  EXPECT_FALSE(collected.lines.add("more\n"));
+  collected.lines.finish();
+  EXPECT_EQ(collected.all.size(), StderrLines::kMaxLines + 1);
+  EXPECT_EQ(collected.all.back(), "further output dropped");
+}
+
 TEST(StderrLines, NobodyNeedsToListen) {
   StderrLines lines({});
   EXPECT_TRUE(lines.add("x\n"));

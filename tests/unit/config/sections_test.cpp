@@ -270,6 +270,10 @@ TEST(Downstreams, RefuseWhatTheyCannotUse) {
   expect_problem("downstreams: {a: {fastcgi: {}}}", "1:28: downstreams.a.fastcgi.address: is missing");
   expect_problem("downstreams: {a: {fastcgi: {address: x}}}", "1:38: downstreams.a.fastcgi.address: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, index: a/b}}}", "1:54: downstreams.a.fastcgi.index: ");
+  expect_problem("downstreams: {a: {fastcgi: {address: \"unix:/" + std::string(107, 'x') + "\"}}}",
+                 "1:38: downstreams.a.fastcgi.address: is longer");
+  expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, env: {REDIRECT_URL: /y}}}}",
+                 "1:53: downstreams.a.fastcgi.env.REDIRECT_URL: ");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, index: index.php}}}",
                  "1:54: downstreams.a.fastcgi.index: stands for a folder");
   expect_problem("downstreams: {a: {fastcgi: {address: unix:/x, root: /x, program: /y, index: index.php}}}",

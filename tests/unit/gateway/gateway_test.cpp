@@ -222,6 +222,8 @@ TEST(Gateway, AScriptCannotSteerTheWebServerOrSetOurCookies) {
                        {"Transfer-Encoding", "chunked"},
                        {"Connection", "close"},
                        {"Set-Cookie", "__Host-session=stolen; Path=/"},
+                       {"Set-Cookie", "=__Host-session=stolen; Path=/"},
+                       {"Set-Cookie", " =\t= __Host-session=stolen"},
                        {"set-cookie", "theirs=1"},
                        {"Set-Cookie", "theirs=2"}};
   const FakeExchange answer = site.serve(site.request("GET", "/app/x"));
