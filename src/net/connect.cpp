@@ -27,7 +27,9 @@ constexpr std::chrono::milliseconds kRetry{10};  // nothing tells when a unix so
 std::unexpected<NotConnected> failed(int error) {
   const bool is_busy = error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
   const auto why = is_busy ? NotConnected::Why::busy : NotConnected::Why::down;
-  return std::unexpected(NotConnected{why, "connect: " + std::generic_category().message(error)});
+  // The kernel's words for it, "Resource temporarily unavailable", help nobody.
+  const std::string reason = error == EAGAIN ? "the socket's queue is full" : std::generic_category().message(error);
+  return std::unexpected(NotConnected{why, "connect: " + reason});
 }
 
 std::unexpected<NotConnected> not_in_time() {

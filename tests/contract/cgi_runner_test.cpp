@@ -1,5 +1,4 @@
-// Real processes: small scripts that behave well, badly and not at all, a visitor made by hand, and nobody left
-// behind afterwards.
+// Real processes: small scripts that behave well, badly and not at all, and nobody left behind afterwards.
 #include "cgi/runner.hpp"
 
 #include <gmock/gmock.h>
@@ -7,12 +6,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,133 +18,21 @@
 #include <thread>
 
 #include "contract/cgi_folder.hpp"
+#include "contract/fake_exchange.hpp"
+#include "contract/surroundings.hpp"
 
 namespace gatehouse::cgi {
 namespace {
 
 namespace asio = net::asio;
 using namespace std::chrono_literals;
-using net::Deadline;
-using net::IoResult;
-using net::StreamError;
-using net::Task;
+using contract::describe;
+using contract::FakeExchange;
+using contract::FewDescriptors;
+using contract::open_descriptors;
+using contract::TemporaryVariable;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// A visitor whose every habit can be chosen.
-class FakeExchange final : public net::Exchange {
- public:
-  explicit FakeExchange(asio::io_context& reactor) : reading_(reactor), writing_(reactor) {}
-
-  std::string body;                                            // what is sent …
-  std::size_t piece = 100'000;                                 // … in pieces of so many bytes …
-  std::chrono::milliseconds before_piece{0};                   // … each so long on its way
-  enum class End { at_end, never, closed } end = End::at_end;  // what comes after it
-  std::chrono::milliseconds before_write{0};                   // how long a write of the answer takes
-  bool takes_answer = true;                                    // false: no write ever returns in time
-  bool leaves_at_head = false;
-
-  std::optional<http::ResponseHead> head;
-  std::string answer;
-  bool is_broken_off = false;
-  bool has_notice = false;
-  std::size_t read = 0;
-  std::size_t read_at_head = 0;
-
-  void leave() {
-    is_gone_ = true;
-    reading_.cancel();
-    writing_.cancel();
-    if (auto notice = std::exchange(notice_, {})) notice();
-  }
-
-  Task<IoResult<std::size_t>> read_body(std::span<char> into, Deadline deadline) override {
-    if (arrives_at_ == Deadline{}) arrives_at_ = net::after(before_piece);
-    const bool is_waiting = read == body.size() && end == End::never;
-    const Deadline until = is_waiting ? deadline : std::min(arrives_at_, deadline);
-    co_await wait(reading_, until);
-    if (is_gone_) co_return std::unexpected(StreamError::closed);
-    if (is_waiting || std::chrono::steady_clock::now() < arrives_at_) co_return std::unexpected(StreamError::deadline);
-    arrives_at_ = {};
-    if (read == body.size() && end == End::closed) co_return std::unexpected(StreamError::closed);
-    const auto size = std::min({into.size(), piece, body.size() - read});
-    std::ranges::copy_n(body.data() + read, static_cast<std::ptrdiff_t>(size), into.data());
-    read += size;
-    co_return size;
-  }
-
-  Task<IoResult<void>> write_head(const http::ResponseHead& given, Deadline deadline) override {
-    EXPECT_FALSE(head);
-    head = given;
-    read_at_head = read;
-    const IoResult<void> taken = co_await take(deadline);
-    if (leaves_at_head) leave();
-    co_return taken;
-  }
-  Task<IoResult<void>> write_body(std::string_view bytes, Deadline deadline) override {
-    EXPECT_TRUE(head);
-    EXPECT_FALSE(bytes.empty());
-    EXPECT_LE(bytes.size(), 64U * 1024);
-    answer += bytes;
-    const IoResult<void> taken = co_await take(deadline);
-    co_return taken;
-  }
-
-  void on_abort(std::function<void()> notice) override {
-    has_notice = static_cast<bool>(notice);
-    if (notice && is_gone_) return notice();
-    notice_ = std::move(notice);
-  }
-  [[nodiscard]] bool head_written() const override { return head.has_value(); }
-  void break_off() override { is_broken_off = true; }
-
- private:
-  Task<> wait(asio::steady_timer& timer, Deadline until) {
-    if (is_gone_ || until <= std::chrono::steady_clock::now()) co_return;
-    boost::system::error_code ignored;
-    timer.expires_at(until);
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-  Task<IoResult<void>> take(Deadline deadline) {
-    const Deadline until = takes_answer ? net::after(before_write) : deadline;
-    co_await wait(writing_, until);
-    if (is_gone_) co_return std::unexpected(StreamError::closed);
-    if (!takes_answer) co_return std::unexpected(StreamError::deadline);
-    co_return IoResult<void>{};
-  }
-
-  asio::steady_timer reading_;
-  asio::steady_timer writing_;
-  Deadline arrives_at_{};
-  bool is_gone_ = false;
-  std::function<void()> notice_;
-};
-
-class TemporaryVariable {
- public:
-  TemporaryVariable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    ::setenv(name, value, 1);
-  }
-  ~TemporaryVariable() {
-    if (before_) {
-      ::setenv(name_, before_->c_str(), 1);
-    } else {
-      ::unsetenv(name_);
-    }
-  }
-  TemporaryVariable(const TemporaryVariable&) = delete;
-  TemporaryVariable& operator=(const TemporaryVariable&) = delete;
-
- private:
-  const char* name_;
-  std::optional<std::string> before_;
-};
-
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
 
 bool has_children() {
   siginfo_t info{};
@@ -164,13 +47,6 @@ bool is_running(const std::string& pid) {
   if (!std::getline(stream, line)) return false;
   const auto state = line.rfind(')') + 2;
   return line[state] != 'Z' && line[state] != 'X';
-}
-
-std::string describe(const RunOutcome& outcome) {
-  if (const auto* failed = std::get_if<Failed>(&outcome)) return std::to_string(failed->status) + " " + failed->reason;
-  if (const auto* broken = std::get_if<BrokenOff>(&outcome)) return "broken off: " + broken->reason;
-  if (const auto* redirect = std::get_if<LocalRedirect>(&outcome)) return "redirect to " + redirect->target;
-  return "delivered";
 }
 
 class Runner : public testing::Test {
@@ -320,22 +196,6 @@ TEST_F(Runner, FileThatIsNoProgramIsABadGateway) {
   program.filename = folder.script("text", "just text\n");
   EXPECT_EQ(failed().status, 502);
 }
-
-// As many descriptors as are open, and a few more.
-class FewDescriptors {
- public:
-  explicit FewDescriptors(rlim_t more) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit few{.rlim_cur = open_descriptors() - 1 + more, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &few);
-  }
-  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  FewDescriptors(const FewDescriptors&) = delete;
-  FewDescriptors& operator=(const FewDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 Failed run_with_few_descriptors(const Program& program, rlim_t more) {
   asio::io_context reactor(1);

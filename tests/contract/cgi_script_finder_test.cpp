@@ -213,7 +213,7 @@ TEST_F(ApplicationScripts, AFolderWithAnIndexPageAndWithoutItsSlashIsToldApart) 
 TEST_F(ApplicationScripts, AnIndexPageOutOfTheRootIsNone) {
   folder.file("outside.php", "<?php", 0644);
   create_symlink(folder.path() / "outside.php", folder.path() / "root/a/b/index.php");
-  EXPECT_EQ(status("/a/b/"), 403);
+  EXPECT_EQ(status("/a/b/"), 404);
   create_symlink("../index.php", folder.path() / "root/a/b/other.php");
   rules.index = "other.php";
   EXPECT_EQ(status("/a/b/"), 200);

@@ -24,6 +24,7 @@ from fastcgi import (
     STDOUT,
     UNKNOWN_TYPE,
     FastCgi,
+    decode_pairs,
     encode_pairs,
     get,
     record,
@@ -324,15 +325,6 @@ def pieces_of(door, role):
         record(STDIN, BODY[:3]),
         record(STDIN, BODY[3:]) + record(STDIN),
     ]
-
-
-def decode_pairs(content):
-    pairs = {}
-    while content:
-        name, value = content[0], content[1]
-        pairs[content[2 : 2 + name].decode()] = content[2 + name : 2 + name + value].decode()
-        content = content[2 + name + value :]
-    return pairs
 
 
 @pytest.mark.parametrize("names", ASKED.values(), ids=ASKED)

@@ -148,7 +148,9 @@ INSTANTIATE_TEST_SUITE_P(
                     "Status: -20\n\n", "Status: 200 a\x01\n\n", "HTTP/1.1\n\n", "HTTP/1.1 100 Continue\n\n",
                     "HTTP/1.1 abc\n\n", "HTTP/2 200\n\n", "Status: 200\nStatus: 200\n\n",
                     "HTTP/1.1 200 OK\nStatus: 200\n\n", "X: y\nHTTP/1.1 200 OK\n\n", "Location: /a\nlocation: /b\n\n",
-                    "Content-Type: a\ncontent-type: a\n\n", "Status: 200\nContent-Length: 1\nContent-length: 2\n\n"));
+                    "Content-Type: a\ncontent-type: a\n\n", "Status: 200\nContent-Length: 1\nContent-length: 2\n\n",
+                    "Status: 200\nContent-Length:\n\n", "Status: 200\nContent-Length: 5, 5\n\n",
+                    "Status: 200\nContent-Length: +5\n\n", "Status: 200\nContent-Length: 1000000000000000000\n\n"));
 
 TEST(ResponseParser, HeaderMayHaveThatSizeAndNoMore) {
   const std::string begin = "Content-Type: ";

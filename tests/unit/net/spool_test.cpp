@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "contract/surroundings.hpp"
+
 namespace gatehouse::net {
 namespace {
 
@@ -60,18 +62,70 @@ TEST(Spool, AnEmptyOneGivesNothing) {
 }
 
 TEST(Spool, WithoutAPlaceForTheFileItSaysSoAndKeepsWhatItHas) {
-  const char* before = std::getenv("TMPDIR");
-  const std::string saved = before == nullptr ? "" : before;
-  ::setenv("TMPDIR", "/nonexistent", 1);
+  const contract::TemporaryVariable nowhere("TMPDIR", "/nonexistent");
   Spool spool;
   ASSERT_TRUE(spool.put(std::string(Spool::kInMemory, 'x')));
   EXPECT_FALSE(spool.put("y"));
-  EXPECT_EQ(take_all(spool, 4096).size(), Spool::kInMemory);
-  if (before == nullptr) {
-    ::unsetenv("TMPDIR");
-  } else {
-    ::setenv("TMPDIR", saved.c_str(), 1);
+  EXPECT_EQ(take_all(spool, 4096), std::string(Spool::kInMemory, 'x'));
+}
+
+TEST(Spool, WithoutAPlaceForTheFileThereIsRoomAgainInMemory) {
+  const contract::TemporaryVariable nowhere("TMPDIR", "/nonexistent");
+  Spool spool(10);
+  ASSERT_TRUE(spool.put("0123456789"));
+  EXPECT_FALSE(spool.put("a"));
+  std::array<char, 4> buffer{};
+  EXPECT_EQ(spool.take(buffer), 4U);
+  EXPECT_TRUE(spool.put("abcd"));
+  EXPECT_FALSE(spool.put("e"));
+  EXPECT_EQ(take_all(spool, 3), "456789abcd");
+}
+
+TEST(Spool, MemoryIsUsedUpToItsLimit) {
+  const contract::TemporaryVariable nowhere("TMPDIR", "/nonexistent");
+  for (const std::size_t room : {0U, 1U, 100U}) {
+    Spool spool(room);
+    EXPECT_TRUE(spool.put(std::string(room, 'x'))) << room;
+    EXPECT_FALSE(spool.put("y")) << room;
   }
+}
+
+TEST(Spool, MemoryIsUsedAgainOnceTheFileIsEmpty) {
+  const std::size_t before = contract::open_descriptors();
+  Spool spool(4);
+  ASSERT_TRUE(spool.put("abcd"));
+  ASSERT_TRUE(spool.put("efgh"));
+  EXPECT_EQ(contract::open_descriptors(), before + 1);
+  EXPECT_EQ(take_all(spool, 3), "abcdefgh");
+  const contract::NoDescriptors none;
+  ASSERT_TRUE(spool.put("ijkl"));
+  EXPECT_EQ(take_all(spool, 3), "ijkl");
+}
+
+// A file that may not grow is a full disk.
+TEST(Spool, PutThatFailsHalfwayLeavesNothing) {
+  Spool spool(2);
+  ASSERT_TRUE(spool.put("ab"));
+  ASSERT_TRUE(spool.put("cdef"));
+  {
+    const contract::ShortFiles few(100);
+    EXPECT_FALSE(spool.put(std::string(1000, 'x')));
+    EXPECT_TRUE(spool.put("gh"));
+  }
+  EXPECT_TRUE(spool.put("ij"));
+  EXPECT_EQ(take_all(spool, 3), "abcdefghij");
+  EXPECT_FALSE(spool.is_broken());
+}
+
+TEST(Spool, ShortageOfDescriptorsLeavesNothing) {
+  Spool spool(2);
+  {
+    const contract::NoDescriptors none;
+    EXPECT_FALSE(spool.put("abc"));
+    EXPECT_TRUE(spool.empty());
+  }
+  EXPECT_TRUE(spool.put("def"));
+  EXPECT_EQ(take_all(spool, 3), "def");
 }
 
 }  // namespace
