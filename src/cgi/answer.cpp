@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <span>
 #include <system_error>
+
+#include "http/number.hpp"
 
 namespace gatehouse::cgi {
 namespace {
@@ -24,10 +25,7 @@ bool has_no_body(int status) {
 std::optional<std::uint64_t> announced_length(const http::ResponseHead& head) {
   const auto text = head.headers.get("Content-Length");
   if (has_no_body(head.status) || !text) return std::nullopt;
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), length);
-  if (error != std::errc{} || end != text->data() + text->size()) return std::nullopt;
-  return length;
+  return http::parse_number<std::uint64_t>(*text);
 }
 
 }  // namespace

@@ -11,10 +11,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <charconv>
 #include <vector>
 
 #include "http/cgi_head.hpp"
+#include "http/number.hpp"
 
 namespace gatehouse::cgi {
 namespace {
@@ -37,9 +37,7 @@ constexpr std::uint64_t kDrainBytes = std::uint64_t{64} * 1024 * 1024;
 std::uint64_t body_length(const Variables& variables) {
   const auto text = last_value(variables, "CONTENT_LENGTH");
   if (text.empty()) return last_value(variables, "HTTP_TRANSFER_ENCODING").empty() ? 0 : UINT64_MAX;
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  return error == std::errc{} && end == text.data() + text.size() ? length : 0;
+  return http::parse_number<std::uint64_t>(text).value_or(0);
 }
 
 Door::Door(const asio::any_io_executor& executor, int input, int output, std::uint64_t body_length)

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <deque>
 #include <ranges>
 
 #include "http/negotiation.hpp"
+#include "http/number.hpp"
 #include "http/origin.hpp"
 #include "http/syntax.hpp"
 
@@ -33,14 +33,6 @@ bool is_upper(char byte) {
 bool is_plain_name(std::string_view name) {
   const auto is_plain = [](char byte) { return is_upper(byte) || is_digit(byte) || byte == '_'; };
   return !name.empty() && std::ranges::all_of(name, is_plain);
-}
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 enum class Doubling {
@@ -232,7 +224,7 @@ void copy_connection(const MetaVariables& variables, http::Request& request) {
   request.host = variables.get("HTTP_HOST");
   request.server_name = variables.get("SERVER_NAME");
   request.server_addr = variables.get("SERVER_ADDR");
-  request.server_port = parse_number<std::uint16_t>(variables.get("SERVER_PORT")).value_or(0);
+  request.server_port = http::parse_number<std::uint16_t>(variables.get("SERVER_PORT")).value_or(0);
   if (const auto protocol = variables.get("SERVER_PROTOCOL"); !protocol.empty()) request.server_protocol = protocol;
   request.remote_addr = variables.get("REMOTE_ADDR");
   request.remote_port = variables.get("REMOTE_PORT");
@@ -268,7 +260,7 @@ std::expected<void, std::string> read_body_description(const MetaVariables& vari
   request.content_type = variables.get("CONTENT_TYPE");
   const auto length = variables.get("CONTENT_LENGTH");
   if (length.empty()) return {};
-  request.content_length = parse_number<std::uint64_t>(length);
+  request.content_length = http::parse_number<std::uint64_t>(length);
   if (!request.content_length) return std::unexpected("CONTENT_LENGTH is not a number");
   return {};
 }

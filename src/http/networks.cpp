@@ -4,7 +4,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
+
+#include "http/number.hpp"
 
 namespace gatehouse::http {
 namespace {
@@ -13,10 +14,8 @@ constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf
 constexpr unsigned kMappedBits = 8 * kMapped.size();
 
 std::optional<unsigned> parse_bits(std::string_view digits, unsigned widest) {
-  unsigned bits = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-  if (error != std::errc() || end != digits.data() + digits.size() || bits > widest) return std::nullopt;
-  return bits;
+  const auto bits = parse_number<unsigned>(digits);
+  return bits && *bits <= widest ? bits : std::nullopt;
 }
 
 }  // namespace

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "http/headers.hpp"
+#include "http/number.hpp"
 #include "http/percent.hpp"
 
 namespace gatehouse::http {
@@ -63,10 +63,8 @@ std::optional<HostAndPort> split_host(std::string_view text) {
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view digits) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (error != std::errc() || end != digits.data() + digits.size() || port == 0) return std::nullopt;
-  return port;
+  const auto port = parse_number<std::uint16_t>(digits);
+  return port == 0 ? std::nullopt : port;
 }
 
 std::optional<std::uint16_t> default_port(std::string_view scheme) {

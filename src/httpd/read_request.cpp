@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "http/negotiation.hpp"
+#include "http/number.hpp"
 #include "http/origin.hpp"
 #include "http/percent.hpp"
 #include "http/syntax.hpp"
@@ -238,9 +238,7 @@ Read read_host(const Asked& asked, http::Request& request) {
 }
 
 bool is_port(std::string_view digits) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  return error == std::errc() && end == digits.data() + digits.size();
+  return http::parse_number<std::uint16_t>(digits).has_value();
 }
 
 // An address of IPv6 may stand in brackets; a port may follow those, or an address of IPv4.

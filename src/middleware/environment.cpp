@@ -1,9 +1,9 @@
 #include "middleware/environment.hpp"
 
-#include <charconv>
 #include <iterator>
 #include <utility>
 
+#include "http/number.hpp"
 #include "http/origin.hpp"
 
 namespace gatehouse::middleware {
@@ -12,14 +12,6 @@ namespace {
 std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
   if (line.size() <= name.size() || !line.starts_with(name) || line[name.size()] != '=') return std::nullopt;
   return line.substr(name.size() + 1);
-}
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 }  // namespace
@@ -52,7 +44,7 @@ auth::RequestView read_request(const Environment& environment) {
   view.method = text("REQUEST_METHOD");
   view.scheme = http::scheme_of(text("HTTPS"), text("REQUEST_SCHEME"));
   view.host = text("HTTP_HOST");
-  view.server_port = parse_number<std::uint16_t>(text("SERVER_PORT")).value_or(0);
+  view.server_port = http::parse_number<std::uint16_t>(text("SERVER_PORT")).value_or(0);
   view.cookie = environment.joined("HTTP_COOKIE", "; ").value_or("");
   view.origin = environment.joined("HTTP_ORIGIN", ", ");
   view.sec_fetch_site = environment.joined("HTTP_SEC_FETCH_SITE", ", ");
@@ -65,7 +57,7 @@ auth::RequestView read_request(const Environment& environment) {
 std::expected<std::uint64_t, std::string> body_length(const Environment& environment) {
   const auto text = environment.get("CONTENT_LENGTH").value_or("");
   if (text.empty()) return environment.get("HTTP_TRANSFER_ENCODING").value_or("").empty() ? 0 : kUnknownLength;
-  const auto length = parse_number<std::uint64_t>(text);
+  const auto length = http::parse_number<std::uint64_t>(text);
   if (!length) return std::unexpected("CONTENT_LENGTH is no number");
   return *length;
 }

@@ -10,10 +10,10 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <system_error>
 
+#include "http/number.hpp"
 #include "net/signal.hpp"
 
 namespace gatehouse::net {
@@ -56,10 +56,8 @@ std::optional<ConnectAddress> ConnectAddress::parse(std::string_view text) {
   const bool is_host = !host.empty() && !host.contains('[') && !host.contains(']') && host.contains(':') == is_literal;
   ConnectAddress address;
   address.host = host;
-  const auto digits = text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), address.port);
-  const bool is_port = error == std::errc{} && end == digits.data() + digits.size() && address.port != 0;
-  if (!is_host || !is_port) return std::nullopt;
+  address.port = http::parse_number<std::uint16_t>(text.substr(colon + 1)).value_or(0);
+  if (!is_host || address.port == 0) return std::nullopt;
   boost::system::error_code not_literal;
   const auto literal = asio::ip::make_address(address.host, not_literal);
   if (!not_literal) address.endpoints.emplace_back(literal, address.port);

@@ -13,13 +13,14 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include "http/number.hpp"
 
 namespace gatehouse::net {
 namespace {
@@ -70,14 +71,6 @@ OwnedFd make_socket(int family) {
   return OwnedFd{::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
 }
 
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
 bool is_literal(const std::string& host, bool in_brackets) {
   in6_addr address{};
   return ::inet_pton(in_brackets ? AF_INET6 : AF_INET, host.c_str(), &address) == 1;
@@ -89,7 +82,7 @@ std::optional<ListenAddress> parse_tcp(std::string_view text) {
   std::string_view host = text.substr(0, colon);
   const bool in_brackets = host.starts_with('[') && host.ends_with(']');
   if (in_brackets) host = host.substr(1, host.size() - 2);
-  const std::optional<std::uint16_t> port = parse_number<std::uint16_t>(text.substr(colon + 1));
+  const std::optional<std::uint16_t> port = http::parse_number<std::uint16_t>(text.substr(colon + 1));
   ListenAddress address{
       .kind = ListenAddress::Kind::tcp, .path = {}, .host = std::string{host}, .port = port.value_or(0)};
   if (address.port == 0 || host.contains('\0') || !is_literal(address.host, in_brackets)) return std::nullopt;
@@ -292,8 +285,8 @@ std::expected<std::vector<InheritedSocket>, std::string> take_systemd_sockets() 
   const std::string count_text = take_variable("LISTEN_FDS");
   const std::string names_text = take_variable("LISTEN_FDNAMES");
   std::vector<InheritedSocket> sockets;
-  if (pid.empty() || parse_number<pid_t>(pid) != ::getpid()) return sockets;
-  const std::optional<int> count = parse_number<int>(count_text);
+  if (pid.empty() || http::parse_number<pid_t>(pid) != ::getpid()) return sockets;
+  const std::optional<int> count = http::parse_number<int>(count_text);
   if (!count || *count < 0) return Failure{fmt::format("LISTEN_FDS is not a number: \"{}\"", count_text)};
   std::string_view names = names_text;
   for (int i = 0; i < *count; ++i) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "requests.hpp"
+
 namespace gatehouse::cgi {
 namespace {
 
@@ -17,18 +19,6 @@ using testing::Contains;
 using testing::Each;
 using testing::Not;
 using testing::StartsWith;
-
-Variables with(Variables more) {
-  Variables all{{"REQUEST_METHOD", "GET"}, {"REQUEST_URI", "/app"}};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
-
-http::Request read(const Variables& variables, bool is_mounted = false) {
-  auto request = read_request(variables, {.request_id = "0123456789abcdef", .is_mounted = is_mounted});
-  EXPECT_TRUE(request) << request.error().reason;
-  return request.value_or(http::Request{});
-}
 
 std::string refusal(const Variables& variables, bool is_mounted = false) {
   const auto request = read_request(variables, {.request_id = "0123456789abcdef", .is_mounted = is_mounted});
