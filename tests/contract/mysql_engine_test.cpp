@@ -215,7 +215,7 @@ TEST_F(MySqlEngine, IsReadOnlyWhileSomebodyElseHoldsTheLock) {
 }
 
 TEST_F(MySqlEngine, StatementsThatTakeTooLongEndOnTheServerAndPutNoHostInDoubt) {
-  options_.timeout = 1s;
+  options_.timeout = 5s;  // of which the server has nine tenths: on a busy machine its word must still come first
   std::atomic<int> news = 0;
   options_.report = [&](const store::HostNews&) { ++news; };
   auto engine = this->engine();
